@@ -1,0 +1,75 @@
+"""Apply a trained run to patients: `python predict.py run=RUN_DIR cohort=breast cohort.root=DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+
+from fusion.entry import messages_for_people, plain_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from omegaconf import DictConfig
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="predict")
+def main(config: DictConfig) -> None:
+    """Predict once."""
+    from hydra.core.hydra_config import HydraConfig
+
+    with messages_for_people():
+        predict(plain_config(config), Path(HydraConfig.get().runtime.output_dir))
+
+
+def predict(config: Mapping[str, Any], out_dir: Path) -> None:
+    """Score a cohort with every finished fold of a run and average them; evaluate where the outcome is known."""
+    from fusion.cohorts.load import load_cohort
+    from fusion.evaluation.evaluate import evaluate
+    from fusion.evaluation.pooling import average_folds, pool_cases
+    from fusion.imaging.store import open_crops
+    from fusion.radiomics.extract import extract_features
+    from fusion.report.terminal import print_notes, print_summary
+    from fusion.runs.folder import RunFolder
+    from fusion.runs.tables import write_predictions
+    from fusion.storage import write_json
+    from fusion.training.applying import align_cohort, mean_threshold, missing_inputs, score_folds, seen_in_training
+    from fusion.training.fitted import FittedModel
+
+    run = RunFolder.open(Path(config["run"]))
+    models = [FittedModel.load(path) for path in run.models]
+    settings, cache_dir = models[0].settings, Path(config["cache_dir"])
+    cohort = align_cohort(load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False), models[0])
+    crops = open_crops(cohort.cases, imaging=settings["imaging"], cache_dir=cache_dir, n_jobs=-1)
+    features = extract_features(cohort.cases, radiomics=settings["radiomics"], cache_dir=cache_dir)
+
+    folds = score_folds(
+        models, cohort.cases, crops=crops, features=features, out_dir=out_dir, accelerator=config["accelerator"]
+    )
+    cases = average_folds(folds)
+    patients = pool_cases(cases)
+    write_predictions(out_dir / "predictions_folds.csv", folds)
+    write_predictions(out_dir / "predictions_cases.csv", cases)
+    write_predictions(out_dir / "predictions.csv", patients)
+
+    thresholds = {fold: threshold for fold in set(patients.folds) if (threshold := mean_threshold(models)) is not None}
+    metrics = evaluate(patients, cases, thresholds=thresholds, seed=run.config["seed"], **run.config["evaluation"])
+    write_json(out_dir / "metrics.json", metrics)
+
+    notes = missing_inputs(models, cohort, crops=crops, features=features)
+    print_notes([*notes, *seen_note(seen_in_training(run, cohort))])
+    print_summary(metrics, title=f"{cohort.name}, {len(models)} model(s) of {run.path}", written=out_dir)
+
+
+def seen_note(n_seen: int) -> list[str]:
+    """What to say where patients were known to the models."""
+    warning = (
+        f"{n_seen} patients were in the training of at least one fold: figures of them say nothing about new patients"
+    )
+    return [warning] if n_seen else []
+
+
+if __name__ == "__main__":
+    main()

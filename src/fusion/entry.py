@@ -1,0 +1,50 @@
+"""What both entry points do around their work: plain configuration in, one clear message out."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fusion.errors import FusionError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+INTERRUPTED = 130
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain mappings and lists, every interpolation resolved.
+
+    Raises:
+        FusionError: For a value that the user has to give and did not, or an interpolation that leads nowhere.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        example = " ".join(f"{key}=..." for key in missing)
+        raise FusionError(f"required a value for {', '.join(missing)}, came none; add to the command: {example}")
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise FusionError(f"the configuration cannot be resolved: {error}") from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+@contextmanager
+def messages_for_people() -> Iterator[None]:
+    """Print what the user can mend without a traceback, and leave with status 1."""
+    # Third-party advice about third-party internals: nothing that a user of this program can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    try:
+        yield
+    except FusionError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)

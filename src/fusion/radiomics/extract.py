@@ -1,0 +1,150 @@
+"""From the cases of a cohort to their radiomics features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusion.errors import InputError, Problem
+from fusion.radiomics.cache import case_key, load_features, store_features
+from fusion.radiomics.parallel import run_tasks
+from fusion.radiomics.settings import check_options, check_settings
+from fusion.records import Case, FeatureTable
+from fusion.storage import file_digest
+
+_LOG = logging.getLogger(__name__)
+
+# What came of a case: its features, or the reason why it has none.
+Outcome = dict[str, float] | str
+
+
+def extract_features(cases: Sequence[Case], *, radiomics: Mapping[str, Any], cache_dir: Path) -> FeatureTable:
+    """Radiomics features of all cases that have an image and a mask, computed or found in the cache.
+
+    A case's features are kept as soon as they are computed, so a run that is killed is taken up where it was, and two
+    runs at once share their work. A feature that cannot be calculated for a case is NaN in the table.
+
+    Args:
+        cases: Those without an image or a mask get no row.
+        radiomics: As in ``conf/radiomics``: ``mode``, ``settings`` (PyRadiomics' own schema), ``n_jobs``,
+            ``backend``, and ``on_error``: ``stop`` raises after all other cases were kept in the cache,
+            ``leave_out`` logs a warning and gives the failed cases no row.
+        cache_dir: Folder of the cache; may be shared with other cohorts, settings and processes.
+
+    Returns:
+        Rows in the order of ``cases``, columns in PyRadiomics' order.
+
+    Raises:
+        InputError: For settings that are wrong, and for all failed cases together, by id and reason, under ``stop``
+            or where no case is left.
+        FusionError: Where something has to be computed and PyRadiomics is absent.
+    """
+    check_options(radiomics)
+    complete = [case for case in cases if case.image is not None and case.mask is not None]
+    outcomes, jobs = _look_up(complete, radiomics, cache_dir.absolute())
+    if jobs:
+        check_settings(radiomics["settings"])
+        found = run_tasks(
+            extract_case,
+            jobs,
+            backend=radiomics["backend"],
+            n_jobs=radiomics["n_jobs"],
+            title="Radiomics",
+        )
+        outcomes |= {job.case.case_id: outcome for job, outcome in zip(jobs, found, strict=True)}
+    _report_failures(outcomes, radiomics["on_error"])
+    return _table([(case.case_id, outcomes[case.case_id]) for case in complete])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A case to be computed, with all that a worker on another machine needs."""
+
+    case: Case
+    key: str
+    cache_dir: Path
+    mode: str
+    settings: Mapping[str, Any]
+
+
+def extract_case(job: Job) -> Outcome:
+    """Compute and keep one case's features, or give the reason why there are none; runs in a worker."""
+    # Another process may have come to this case first.
+    known = load_features(job.cache_dir, job.key)
+    if known is not None:
+        return known
+    from fusion.imaging.lesion import read_lesion
+    from fusion.radiomics.calculate import calculate_features, library_versions
+
+    try:
+        lesion = read_lesion(job.case)
+        features = calculate_features(lesion.pixels, lesion.mask, mode=job.mode, settings=job.settings)
+    # One broken case must not cost the others their hours, whatever PyRadiomics or a decoder makes of it.
+    except Exception as error:
+        return _reason(error)
+    store_features(job.cache_dir, job.key, features, versions=library_versions())
+    return features
+
+
+def _look_up(
+    cases: Sequence[Case], radiomics: Mapping[str, Any], cache_dir: Path
+) -> tuple[dict[str, Outcome], list[Job]]:
+    """What the cache knows by case id, and the jobs that are left."""
+    outcomes: dict[str, Outcome] = {}
+    jobs = []
+    # A multi-frame image is the file of many cases.
+    digest_of = cache(file_digest)
+    for case in cases:
+        try:
+            key = case_key(case, radiomics=radiomics, digest_of=digest_of)
+        except OSError as error:
+            outcomes[case.case_id] = _reason(error)
+            continue
+        features = load_features(cache_dir, key)
+        if features is not None:
+            outcomes[case.case_id] = features
+        else:
+            jobs.append(_job(case, key, radiomics, cache_dir))
+    return outcomes, jobs
+
+
+def _job(case: Case, key: str, radiomics: Mapping[str, Any], cache_dir: Path) -> Job:
+    assert case.image is not None
+    assert case.mask is not None
+    # A worker may start in another folder, and has no business with what is known of the patient.
+    lean = replace(case, image=case.image.absolute(), mask=case.mask.absolute(), label=None, clinical={})
+    return Job(case=lean, key=key, cache_dir=cache_dir, mode=radiomics["mode"], settings=radiomics["settings"])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return "; ".join(f"{problem}" for problem in error.problems)
+    return f"{type(error).__name__}: {error}"
+
+
+def _report_failures(outcomes: Mapping[str, Outcome], on_error: str) -> None:
+    problems = [
+        Problem(where=f"case {case_id}", required="radiomics features", came=outcome)
+        for case_id, outcome in outcomes.items()
+        if isinstance(outcome, str)
+    ]
+    if not problems:
+        return
+    if on_error == "stop" or len(problems) == len(outcomes):
+        advice = "Mend these cases, or give them no radiomics branch with radiomics.on_error=leave_out."
+        raise InputError("Radiomics extraction", problems, advice)
+    for problem in problems:
+        _LOG.warning("%s; the case is left without a radiomics branch", problem)
+
+
+def _table(outcomes: Sequence[tuple[str, Outcome]]) -> FeatureTable:
+    rows = {case_id: outcome for case_id, outcome in outcomes if not isinstance(outcome, str)}
+    names = tuple(next(iter(rows.values()), {}))
+    values = np.array([[row[name] for name in names] for row in rows.values()], dtype=np.float64)
+    return FeatureTable(case_ids=tuple(rows), names=names, values=values.reshape(len(rows), len(names)))

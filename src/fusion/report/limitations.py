@@ -1,0 +1,112 @@
+"""What the numbers themselves say against trusting them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fusion.report.run_folder import RunFolder
+
+# Collins, Ogundimu & Altman, Stat Med 2016;35:214-226: fewer than 100 events give unstable figures in a validation.
+_ADVISED_EVENTS = 100
+_WIDE_GAP = 0.1
+
+
+def limitations(run: RunFolder) -> list[str]:
+    """One sentence each; empty where no rule applies."""
+    rules: tuple[Callable[[RunFolder], Iterator[str]], ...] = (
+        _simulated,
+        _few_events,
+        _centers,
+        _chance,
+        _calibration,
+        _gap,
+        _branches,
+        _undefined_centers,
+    )
+    return [sentence for rule in rules for sentence in rule(run)]
+
+
+def _simulated(run: RunFolder) -> Iterator[str]:
+    if run.is_simulated:
+        yield "The cohort is simulated: its figures say nothing about patients."
+
+
+def _few_events(run: RunFolder) -> Iterator[str]:
+    counts = Counter(dict(zip(run.test.patient_ids, run.test.labels, strict=True)).values())
+    if counts:
+        label = min(run.test.label_names, key=lambda name: counts[name])
+        if counts[label] < _ADVISED_EVENTS:
+            yield (
+                f"Only {counts[label]} test patients are {label}. At least {_ADVISED_EVENTS} of each label are advised "
+                "for a validation (Collins et al., Stat Med 2016;35:214-226); with fewer the figures move with every "
+                "patient."
+            )
+
+
+def _centers(run: RunFolder) -> Iterator[str]:
+    tested, fitted = set(run.test.centers), _centers_of(run, {"train", "validation"})
+    if len(tested | fitted) == 1:
+        yield f"All patients come from one center ({next(iter(tested | fitted))}): nothing is known of any other."
+    elif tested and tested <= fitted:
+        yield (
+            "Every center of the test patients also gave training patients. How the model does at a hospital that it "
+            "has never seen was not tested here (split=center tests it)."
+        )
+
+
+def _chance(run: RunFolder) -> Iterator[str]:
+    auc = run.metrics.get("test", {}).get("auc")
+    if auc and _includes(auc, 0.5):
+        yield "The interval of the AUC includes 0.5: no ability to tell the labels apart has been shown."
+
+
+def _calibration(run: RunFolder) -> Iterator[str]:
+    slope = run.metrics.get("test", {}).get("calibration_slope")
+    if slope and slope["value"] is not None and not _includes(slope, 1):
+        how = "too extreme" if slope["value"] < 1 else "too timid"
+        yield (
+            f"The calibration slope is {slope['value']:.2f} and its interval excludes 1: the probabilities are {how} "
+            "and should not be read as risks."
+        )
+
+
+def _gap(run: RunFolder) -> Iterator[str]:
+    train, test = (run.metrics.get(part, {}).get("auc", {}).get("value") for part in ("train", "test"))
+    if train is not None and test is not None and train - test > _WIDE_GAP:
+        yield (
+            f"The AUC is {train:.3f} on training patients and {test:.3f} on test patients: part of what was learned is "
+            "true of the training patients only."
+        )
+
+
+def _branches(run: RunFolder) -> Iterator[str]:
+    alone = {
+        name: figures["auc"]["value"]
+        for name, figures in run.metrics.get("branches", {}).items()
+        if figures["auc"]["value"] is not None
+    }
+    fused = run.metrics.get("test", {}).get("auc", {}).get("value")
+    if alone and fused is not None:
+        best = max(alone, key=lambda name: alone[name])
+        if alone[best] >= fused:
+            yield (
+                f"The {best} branch alone has an AUC of {alone[best]:.3f}, the fused model {fused:.3f}: fusing the "
+                "branches has gained nothing here."
+            )
+
+
+def _undefined_centers(run: RunFolder) -> Iterator[str]:
+    for center, figures in run.metrics.get("centers", {}).items():
+        if figures["auc"]["value"] is None:
+            yield f"The test patients of center {center} lack a label, so that the center has no AUC."
+
+
+def _centers_of(run: RunFolder, parts: set[str]) -> set[str]:
+    rows = zip(run.patients.centers, run.patients.parts, strict=True)
+    return {center for center, part in rows if part in parts}
+
+
+def _includes(estimate: Mapping[str, Any], value: float) -> bool:
+    return estimate["ci_low"] is not None and estimate["ci_low"] <= value <= estimate["ci_high"]

@@ -1,0 +1,165 @@
+"""A run folder on disk → what the report is made from. Nothing is computed here, and nothing else is read later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from fusion.errors import InputError, Problem
+from fusion.records import UNLABELED, Predictions
+
+_PREFIX = "prob_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """The files of a finished run.
+
+    Attributes:
+        path: The folder.
+        config, manifest, metrics: As written.
+        patients: Of ``predictions.csv``.
+        cases: Of ``predictions_cases.csv``; None where the run has none.
+        features: Columns ``fold, feature, weight``; None where the run has none.
+        gates: Of ``attributions/branches.csv``; None where the run has none.
+        attributions: By branch, columns ``case_id, fold, name, value``; only those that the run has.
+        overlays: By case id.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    patients: Predictions
+    cases: Predictions | None
+    features: pd.DataFrame | None
+    gates: pd.DataFrame | None
+    attributions: Mapping[str, pd.DataFrame]
+    overlays: Mapping[str, Path]
+
+    @property
+    def test(self) -> Predictions:
+        """Labeled rows of the test part."""
+        rows = zip(self.patients.parts, self.patients.labels, strict=True)
+        return self.patients.select(part == "test" and label != UNLABELED for part, label in rows)
+
+    @property
+    def n_folds(self) -> int:
+        return len(set(self.patients.folds))
+
+    @property
+    def is_simulated(self) -> bool:
+        cohort = self.config["cohort"]
+        return cohort.get("simulation") is not None or cohort.get("name") == "phantom"
+
+    @property
+    def level(self) -> float:
+        """Of the intervals, e.g. 0.95."""
+        return float(self.config["evaluation"]["level"])
+
+    @property
+    def thresholds(self) -> dict[int, float]:
+        """Fold → frozen threshold; empty where the run did not record any."""
+        recorded = self.manifest.get("thresholds") or {}
+        return {int(fold): float(value) for fold, value in recorded.items() if value is not None}
+
+
+def read_run(run_dir: Path) -> RunFolder:
+    """Read a run folder.
+
+    Raises:
+        InputError: With every required file that is missing or unreadable, and every optional one that is unreadable.
+    """
+    problems: list[Problem] = []
+
+    def read(name: str, reader: Callable[[Path], Any], *, required: bool = False) -> Any:
+        path = run_dir / name
+        if not path.is_file():
+            if required:
+                problems.append(Problem(where=str(path), required="a file", came="nothing"))
+            return None
+        try:
+            return reader(path)
+        except (ValueError, KeyError, yaml.YAMLError) as error:
+            problems.append(Problem(where=str(path), required="a file as a run writes it", came=str(error)))
+            return None
+
+    found = {
+        "config": read("config.yaml", _read_config, required=True),
+        "manifest": read("manifest.json", _read_json, required=True),
+        "metrics": read("metrics.json", _read_json, required=True),
+        "patients": read("predictions.csv", read_predictions, required=True),
+        "cases": read("predictions_cases.csv", read_predictions),
+        "features": read("features.csv", _table("fold", "feature", "weight")),
+        "gates": read("attributions/branches.csv", _table("patient_id", "case_id", "fold")),
+    }
+    columns = ("case_id", "fold", "name", "value")
+    attributions = {name: read(f"attributions/{name}.csv", _table(*columns)) for name in ("radiomics", "clinical")}
+    if problems:
+        raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
+    return RunFolder(
+        path=run_dir,
+        attributions={name: table for name, table in attributions.items() if table is not None},
+        overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},
+        **found,
+    )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read ``predictions.csv`` or ``predictions_cases.csv``; the latter has a ``case_id`` column.
+
+    Raises:
+        ValueError: If columns are missing, or the rows make no :class:`Predictions`.
+    """
+    table = _table("patient_id", "center", "fold", "part", "label")(path)
+    names = [column for column in table.columns if column.startswith(_PREFIX)]
+    if len(names) < 2:
+        raise ValueError(f"required a column {_PREFIX}<label> per label, came {list(table.columns)}")
+    return Predictions(
+        model=path.parent.name,
+        label_names=tuple(name.removeprefix(_PREFIX) for name in names),
+        patient_ids=tuple(table["patient_id"]),
+        centers=tuple(table["center"]),
+        parts=tuple(table["part"]),
+        folds=tuple(int(fold) for fold in table["fold"]),
+        labels=tuple(table["label"]),
+        probabilities=table[names].to_numpy(dtype=np.float64),
+        case_ids=tuple(table["case_id"]) if "case_id" in table.columns else None,
+    )
+
+
+def _table(*required: str) -> Callable[[Path], pd.DataFrame]:
+    """A reader that keeps ids as they are written (``007``, ``NA``) and refuses a table without its columns."""
+
+    def read(path: Path) -> pd.DataFrame:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        missing = [column for column in required if column not in table.columns]
+        if missing:
+            raise ValueError(f"columns {missing} are missing among {list(table.columns)}")
+        numbers = [column for column in table.columns if column in ("weight", "value") or column.startswith("gate_")]
+        return table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
+
+    return read
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict) or not isinstance(config.get("cohort"), dict):
+        raise ValueError("no mapping with a `cohort` group")
+    if not isinstance(config.get("evaluation"), dict) or "level" not in config["evaluation"]:
+        raise ValueError("no evaluation.level, the level of the intervals")
+    return config
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"a {type(content).__name__}, not a mapping")
+    return content

@@ -1,0 +1,67 @@
+"""Content keys and atomic files: what every cache and every result file rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_CHUNK_BYTES = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """Sha256 of a file's bytes, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def content_key(content: Any) -> str:
+    """Sha256 (64 hex digits) of plain nested content; the order of mapping keys does not matter.
+
+    Raises:
+        TypeError: If the content holds anything but mappings, lists, tuples, strings, numbers, booleans and None.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that is renamed onto it when the block ends well.
+
+    A reader sees the old file or the whole new one, never a part; a block that fails leaves no trace.
+    The temporary name keeps the suffix, since many writers choose their format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain content as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: For NaN or infinity, which JSON does not have.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

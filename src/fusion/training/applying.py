@@ -1,0 +1,106 @@
+"""Apply a run's fitted models to a cohort that may lack columns, branches or outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fusion.errors import InputError, Problem
+from fusion.imaging.store import Crops
+from fusion.records import Case, Cohort, FeatureTable, Predictions
+from fusion.runs.folder import RunFolder
+from fusion.runs.tables import concatenate
+from fusion.training.fit import scoring_device
+from fusion.training.fitted import FittedModel
+from fusion.training.outputs import write_branches
+
+
+def align_cohort(cohort: Cohort, model: FittedModel) -> Cohort:
+    """The cohort with the model's label names; where the cohort's outcome is another one, labels are unknown.
+
+    Raises:
+        InputError: If a clinical column has another kind than in training: its values would be misread.
+    """
+    kinds = {column.name: column.kind for column in cohort.clinical_columns}
+    problems = [
+        Problem(
+            where=f"cohort {cohort.name}, clinical column {column.name!r}",
+            required=f"the kind {column.kind!r}, as in training",
+            came=repr(kinds[column.name]),
+        )
+        for column in model.encoder.columns
+        if kinds.get(column.name, column.kind) != column.kind
+    ]
+    if problems:
+        advice = "Describe the columns as the training cohort's mapping does, or leave them out."
+        raise InputError("the clinical columns do not fit the model", problems, advice)
+    if set(cohort.label_names) == set(model.label_names):
+        return replace(cohort, label_names=model.label_names)
+    cases = tuple(replace(case, label=None) for case in cohort.cases)
+    return replace(cohort, label_names=model.label_names, cases=cases)
+
+
+def score_folds(
+    models: Sequence[FittedModel],
+    cases: Sequence[Case],
+    *,
+    crops: Crops,
+    features: FeatureTable,
+    out_dir: Path,
+    accelerator: str,
+) -> Predictions:
+    """Score the cases with every model, and write the models' gates and branches' opinions into ``branches.csv``.
+
+    Returns:
+        A row per case and model, all in the test part.
+
+    Raises:
+        FusionError: If a case has none of the branches.
+    """
+    parts, tables = [], []
+    for model in models:
+        inputs = model.assemble(cases, crops=crops, features=features)
+        scores = model.score(inputs, device=scoring_device(accelerator))
+        parts.append(model.predictions(cases, scores, fold=None))
+        tables.append(out_dir / f".branches_{model.fold}.csv")
+        write_branches(tables[-1], model, cases, scores, None)
+    concatenate(tables, out_dir / "branches.csv")
+    for table in tables:
+        table.unlink()
+    return _join(parts)
+
+
+def missing_inputs(models: Sequence[FittedModel], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> list[str]:
+    """What the cohort lacks of what the models were trained with, in sentences."""
+    columns = {column.name for column in cohort.clinical_columns}
+    lacking = sorted({column.name for model in models for column in model.encoder.columns} - columns)
+    notes = [f"clinical columns of training that the cohort does not have: {', '.join(lacking)}"] if lacking else []
+    present = models[0].assemble(cohort.cases, crops=crops, features=features).present_in(models[0].network.names)
+    for name, n_absent in zip(models[0].network.names, (~present).sum(axis=0).tolist(), strict=True):
+        if n_absent:
+            notes.append(f"{n_absent} of {len(cohort.cases)} cases are scored without the {name} branch")
+    return notes
+
+
+def seen_in_training(run: RunFolder, cohort: Cohort) -> int:
+    """Patients that bear the id of one of the run's training or validation patients."""
+    trained = {patient for patient, parts in run.read_parts().items() if any(part != "test" for part in parts.values())}
+    return len(trained & set(cohort.patients)) if run.config["cohort"]["name"] == cohort.name else 0
+
+
+def mean_threshold(models: Sequence[FittedModel]) -> float | None:
+    """The mean of the models' frozen thresholds, for their averaged probability; None with more than two labels."""
+    thresholds = [model.threshold for model in models if model.threshold is not None]
+    return float(np.mean(thresholds)) if thresholds else None
+
+
+def _join(parts: Sequence[Predictions]) -> Predictions:
+    def column(name: str) -> tuple[object, ...]:
+        return tuple(value for part in parts for value in getattr(part, name))
+
+    columns = {name: column(name) for name in ("case_ids", "patient_ids", "centers", "parts", "folds", "labels")}
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    return replace(parts[0], probabilities=probabilities, **columns)  # type: ignore[arg-type]  # Columns keep their type.

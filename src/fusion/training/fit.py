@@ -1,0 +1,209 @@
+"""Fit the network and its preprocessing on one fold. Nothing here sees the fold's test patients."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger
+from numpy.typing import NDArray
+
+from fusion.imaging.store import Crops
+from fusion.records import Case, Cohort, FeatureTable, Fold
+from fusion.tabular.clinical import ClinicalEncoder
+from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.callbacks import BestWeights, FitProgress
+from fusion.training.fitted import FittedModel, network_for, require_a_branch
+from fusion.training.inputs import Inputs, assemble_inputs, make_loader
+from fusion.training.module import FusionModule
+from fusion.training.penalty import penalty_scale
+
+
+def fit_fold(
+    cohort: Cohort,
+    *,
+    fold: Fold,
+    crops: Crops,
+    features: FeatureTable,
+    config: Mapping[str, Any],
+    loggers: Iterable[Logger],
+) -> FittedModel:
+    """Fit on ``fold.train``, stop on ``fold.validation``; ``fold.test`` is never touched.
+
+    Args:
+        cohort: With a label for every case.
+        fold: The division.
+        crops, features: Of the whole cohort; only rows of the two parts are read.
+        config: The resolved configuration.
+        loggers: Of Lightning.
+
+    Returns:
+        The model of the best epoch, without a threshold yet.
+
+    Raises:
+        FusionError: If the configured device is not there, weights cannot be had, or a patient has no branch.
+    """
+    L.seed_everything(config["seed"] + fold.number, verbose=False)
+    train_cases = [case for case in cohort.cases if case.patient_id in fold.train]
+    encoder = ClinicalEncoder.fit(cohort.clinical_columns, train_cases, clip=config["tabular"]["clip"])
+    scaler = RadiomicsScaler.fit(_rows_of(features, train_cases), **config["tabular"])
+    train, validation = (
+        assemble_inputs(
+            [case for case in cohort.cases if case.patient_id in part],
+            crops=crops,
+            features=features,
+            encoder=encoder,
+            scaler=scaler,
+            label_names=cohort.label_names,
+        )
+        for part in (fold.train, fold.validation)
+    )
+    settings = {group: config[group] for group in ("model", "backbone", "head", "imaging", "radiomics")}
+    network = network_for(settings, encoder, scaler, len(cohort.label_names), pretrained=True)
+    for part in (train, validation):
+        require_a_branch(part, network.names)
+
+    class_weights, prior_shift = _balance(train, len(cohort.label_names))
+    weights = patient_weights(train)
+    n_batches = math.ceil(len(train) / config["trainer"]["batch_size"])
+    module = FusionModule(
+        network=network,
+        class_weights=torch.from_numpy(class_weights),
+        penalty=config["l1"] * _l1_scale(train, weights, class_weights),
+        channels=config["imaging"]["channels"],
+        branch_loss=config["model"]["branch_loss"],
+        optimizer=config["optimizer"],
+        augmentation=config["trainer"]["augmentation"],
+        n_steps=n_batches * config["trainer"]["max_epochs"],
+        freeze_epochs=config["trainer"]["freeze_epochs"],
+    )
+    _run_trainer(module, train, validation, weights, fold=fold, trainer=config["trainer"], loggers=loggers)
+    return FittedModel(
+        network=module.network.cpu().eval(),
+        settings=settings,
+        encoder=encoder,
+        scaler=scaler,
+        label_names=cohort.label_names,
+        prior_shift=prior_shift,
+        threshold=None,
+        fold=fold.number,
+    )
+
+
+def patient_weights(inputs: Inputs) -> NDArray[np.float32]:
+    """(N,) so that every patient counts the same, however many images; mean 1."""
+    patients = [case.patient_id for case in inputs.cases]
+    _, inverse, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[inverse]
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+def scoring_device(accelerator: str) -> str:
+    """Where fitted models score: the GPU where the accelerator allows one and there is one, else the CPU."""
+    return "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+
+
+def describe_device(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run computes on: device, its name, threads, and precision of the fit."""
+    device = scoring_device(trainer["accelerator"])
+    name = torch.cuda.get_device_name() if device == "cuda" else torch.cpu.get_capabilities().get("cpu_name", "unknown")
+    precision = str(resolve_precision(trainer["precision"], trainer["accelerator"]))
+    return {"device": device, "name": str(name), "threads": torch.get_num_threads(), "precision": precision}
+
+
+def resolve_precision(precision: str, accelerator: str) -> Any:
+    """``auto`` is bf16 where the device computes in it (CUDA, or a CPU with AMX), else full precision.
+
+    Anything else is Lightning's own name of a precision.
+    """
+    if precision != "auto":
+        return precision
+    on_gpu = scoring_device(accelerator) == "cuda"
+    has_bf16 = torch.cuda.is_bf16_supported() if on_gpu else bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return "bf16-mixed" if has_bf16 else "32-true"
+
+
+def _rows_of(features: FeatureTable, cases: Sequence[Case]) -> FeatureTable:
+    wanted = {case.case_id for case in cases}
+    rows = [row for row, case_id in enumerate(features.case_ids) if case_id in wanted]
+    case_ids = tuple(features.case_ids[row] for row in rows)
+    return FeatureTable(
+        case_ids=case_ids, names=features.names if rows else (), values=features.values[rows, : None if rows else 0]
+    )
+
+
+def _balance(train: Inputs, n_labels: int) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+    """Weights that make the labels count the same, by training patients, and the logit shift that undoes them."""
+    by_patient = {case.patient_id: label for case, label in zip(train.cases, train.labels.tolist(), strict=True)}
+    share = np.bincount(list(by_patient.values()), minlength=n_labels) / len(by_patient)
+    return (1 / (n_labels * share)).astype(np.float32), tuple(np.log(n_labels * share).tolist())
+
+
+def _l1_scale(train: Inputs, weights: NDArray[np.float32], class_weights: NDArray[np.float32]) -> float:
+    if train.radiomics.shape[1] == 0:
+        return 0.0
+    labels = torch.from_numpy(train.labels)
+    balanced = torch.from_numpy(weights * class_weights[train.labels])
+    return penalty_scale(torch.from_numpy(train.radiomics), labels, balanced, len(class_weights))
+
+
+def _run_trainer(
+    module: FusionModule,
+    train: Inputs,
+    validation: Inputs,
+    weights: NDArray[np.float32],
+    *,
+    fold: Fold,
+    trainer: Mapping[str, Any],
+    loggers: Iterable[Logger],
+) -> None:
+    best = BestWeights()
+    stopping = EarlyStopping("validation/loss", patience=trainer["patience"], check_on_train_epoch_end=False)
+    batch_size = trainer["batch_size"]
+    with _quiet_lightning():
+        runner = L.Trainer(
+            max_epochs=trainer["max_epochs"],
+            accelerator=trainer["accelerator"],
+            devices=trainer["devices"],
+            precision=resolve_precision(trainer["precision"], trainer["accelerator"]),
+            gradient_clip_val=trainer["gradient_clip"],
+            callbacks=[best, stopping, FitProgress(title=f"fold {fold.number}")],
+            logger=list(loggers),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        runner.fit(
+            module,
+            make_loader(train, weights=weights, batch_size=batch_size, shuffle=True),
+            make_loader(validation, weights=patient_weights(validation), batch_size=batch_size, shuffle=False),
+        )
+    best.restore(module.network)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice to itself: it is about choices that are made here on purpose."""
+    import logging
+
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # The batches are cut from memory; worker processes would only slow them down.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # An inner part of a dozen patients can lack a label in none but the last batch.
+            warnings.filterwarnings("ignore", message=".*No positive samples.*|.*No negative samples.*")
+            yield
+    finally:
+        logger.setLevel(level)

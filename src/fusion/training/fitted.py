@@ -1,0 +1,217 @@
+"""A fitted model: the network with everything that was fitted beside it. One file holds it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion.errors import FusionError
+from fusion.imaging.channels import N_CHANNELS, compose_channels
+from fusion.imaging.store import Crops
+from fusion.models.network import FusionNet, build_network
+from fusion.records import UNLABELED, Case, FeatureTable, Fold, Predictions
+from fusion.storage import atomic_path
+from fusion.tabular.clinical import ClinicalEncoder
+from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.inputs import Batch, Inputs, assemble_inputs, make_loader
+
+_FORMAT = 1
+# Bounds memory; no result depends on it.
+_SCORING_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What a fitted model says of N cases.
+
+    Attributes:
+        probabilities: (N, K) fused.
+        opinions: (N, n_branches, K) probabilities of each branch alone; NaN where it is absent.
+        gates: (N, n_branches), 0 where a branch is absent; None for a head without gates.
+    """
+
+    probabilities: NDArray[np.float64]
+    opinions: NDArray[np.float64]
+    gates: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedModel:
+    """A network and its preprocessing, as one fold fitted them.
+
+    Attributes:
+        network: In evaluation mode.
+        settings: The groups ``model``, ``backbone``, ``head``, ``imaging`` and ``radiomics`` that it was trained with.
+        encoder, scaler: Fitted on the fold's training part.
+        label_names: (K,) the positive one last.
+        prior_shift: (K,) added to the logits: undoes the class weights of the loss, so that probabilities are of the
+            training part's prevalence (Elkan, IJCAI 2001, theorem 2).
+        threshold: Of the positive label's probability, chosen on the inner part; None until it is chosen.
+        fold: Number of the fold.
+    """
+
+    network: FusionNet
+    settings: Mapping[str, Any]
+    encoder: ClinicalEncoder
+    scaler: RadiomicsScaler
+    label_names: tuple[str, ...]
+    prior_shift: tuple[float, ...]
+    threshold: float | None
+    fold: int
+
+    def with_threshold(self, threshold: float | None) -> Self:
+        """The same model with its threshold frozen."""
+        return replace(self, threshold=threshold)
+
+    def assemble(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable) -> Inputs:
+        """The network's inputs of any cases, by the fitted preprocessing."""
+        return assemble_inputs(
+            cases,
+            crops=crops,
+            features=features,
+            encoder=self.encoder,
+            scaler=self.scaler,
+            label_names=self.label_names,
+        )
+
+    @torch.no_grad()
+    def score(self, inputs: Inputs, *, device: str) -> Scores:
+        """Score cases in full precision, each with the branches it has.
+
+        Args:
+            inputs: N cases.
+            device: Of torch, e.g. ``cpu``.
+
+        Raises:
+            FusionError: If a case has none of the network's branches.
+        """
+        require_a_branch(inputs, self.network.names)
+        network = self.network.to(device).eval()
+        weights = np.ones(len(inputs), dtype=np.float32)
+        outputs = [
+            network.fuse(*self.network_inputs(Batch(*(tensor.to(device) for tensor in batch))))
+            for batch in make_loader(inputs, weights=weights, batch_size=_SCORING_BATCH, shuffle=False)
+        ]
+        shift = torch.tensor(self.prior_shift, dtype=torch.float64)
+        logits = torch.cat([output.logits for output in outputs]).double().cpu() + shift
+        opinions = torch.cat([output.opinions for output in outputs]).double().cpu() + shift
+        gates = [output.gates for output in outputs if output.gates is not None]
+        absent = ~inputs.present_in(self.network.names)
+        return Scores(
+            probabilities=logits.softmax(dim=-1).numpy(),
+            opinions=np.where(absent[:, :, None], np.nan, opinions.softmax(dim=-1).numpy()),
+            gates=torch.cat(gates).double().cpu().numpy() if gates else None,
+        )
+
+    def network_inputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Image, radiomics, clinical and presence, as ``FusionNet.forward`` takes them."""
+        image = compose_channels(batch.crops.float() / 255, channels=self.settings["imaging"]["channels"])
+        return image, batch.radiomics, batch.clinical, batch.present
+
+    def predictions(self, cases: Sequence[Case], scores: Scores, *, fold: Fold | None) -> Predictions:
+        """Scores as case-level ``Predictions``; with no fold given, every case is in the test part."""
+        return Predictions(
+            model=self.settings["model"]["name"],
+            label_names=self.label_names,
+            case_ids=tuple(case.case_id for case in cases),
+            patient_ids=tuple(case.patient_id for case in cases),
+            centers=tuple(case.center for case in cases),
+            parts=tuple("test" if fold is None else str(fold.part_of(case.patient_id)) for case in cases),
+            folds=(self.fold,) * len(cases),
+            labels=tuple(UNLABELED if case.label is None else case.label for case in cases),
+            probabilities=scores.probabilities,
+        )
+
+    def feature_weights(self) -> list[tuple[str, float]]:
+        """The radiomics features that survived with their gates, the largest absolute gate first."""
+        if "radiomics" not in self.network.names:
+            return []
+        gates = self.network.branches["radiomics"].gates.detach().cpu().tolist()  # type: ignore[operator]
+        survivors = [(name, gate) for name, gate in zip(self.scaler.names, gates, strict=True) if gate != 0]
+        return sorted(survivors, key=lambda survivor: -abs(survivor[1]))
+
+    def save(self, path: Path) -> None:
+        """Write plain containers and tensors, loadable with ``weights_only=True``."""
+        content = {
+            "format": _FORMAT,
+            "state_dict": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
+            "settings": dict(self.settings),
+            "encoder": self.encoder.state(),
+            "scaler": self.scaler.state(),
+            "label_names": list(self.label_names),
+            "prior_shift": list(self.prior_shift),
+            "threshold": self.threshold,
+            "fold": self.fold,
+        }
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a model that ``save`` wrote.
+
+        Raises:
+            FusionError: If the file is not such a model.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        # torch raises many kinds for a file that is cut short, of another format, or holds code.
+        except Exception as error:
+            raise FusionError(
+                f"{path}: required a model that train.py wrote, came an unreadable file: {error}"
+            ) from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise FusionError(f"{path}: required a model of format {_FORMAT}, came {found}; train it with this version")
+        encoder = ClinicalEncoder.from_state(content["encoder"])
+        scaler = RadiomicsScaler.from_state(content["scaler"])
+        network = network_for(content["settings"], encoder, scaler, len(content["label_names"]), pretrained=False)
+        network.load_state_dict(content["state_dict"])
+        return cls(
+            network=network.eval(),
+            settings=content["settings"],
+            encoder=encoder,
+            scaler=scaler,
+            label_names=tuple(content["label_names"]),
+            prior_shift=tuple(content["prior_shift"]),
+            threshold=content["threshold"],
+            fold=content["fold"],
+        )
+
+
+def network_for(
+    settings: Mapping[str, Any], encoder: ClinicalEncoder, scaler: RadiomicsScaler, n_labels: int, *, pretrained: bool
+) -> FusionNet:
+    """The network that fits the settings and the fitted preprocessing."""
+    return build_network(
+        model=settings["model"],
+        backbone=settings["backbone"],
+        head=settings["head"],
+        n_channels=N_CHANNELS[settings["imaging"]["channels"]],
+        n_px=settings["imaging"]["n_px"],
+        n_features=len(scaler.names),
+        clinical_groups=encoder.groups,
+        n_labels=n_labels,
+        pretrained=pretrained,
+    )
+
+
+def require_a_branch(inputs: Inputs, branches: Sequence[str]) -> None:
+    """Refuse cases that have none of the network's branches.
+
+    Raises:
+        FusionError: Naming them.
+    """
+    usable = np.any(inputs.present_in(branches), axis=1)
+    bare = [case.case_id for case, has_one in zip(inputs.cases, usable.tolist(), strict=True) if not has_one]
+    if bare:
+        raise FusionError(
+            f"required at least one of the branches {', '.join(branches)} for every case, came none for {len(bare)} "
+            f"case(s): {', '.join(bare[:5])}; give them an image with a mask or a clinical row, or leave them out"
+        )

@@ -1,0 +1,167 @@
+"""The Lightning module: loss, steps, optimizer. It trains and scores; it neither plots nor keeps results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAUROC
+
+from fusion.imaging.channels import compose_channels
+from fusion.models.branches import BRANCHES
+from fusion.models.network import FusionNet, FusionOutput
+from fusion.training.augment import augment
+from fusion.training.inputs import Batch
+from fusion.training.penalty import proximal_step
+
+
+class FusionModule(L.LightningModule):
+    """Train a ``FusionNet`` on the fused loss, a loss per branch and an L1 penalty on the radiomics gates.
+
+    Args:
+        network: To be trained.
+        class_weights: (K,) weight of each label in the loss.
+        penalty: Weight of the sum of absolute gates, already scaled (see ``penalty_scale``).
+        channels: How the image input is composed of image and mask.
+        branch_loss: Weight of each branch's own loss against the fused one.
+        optimizer: ``conf/optimizer``: ``lr``, ``lr_backbone``, ``lr_gates``, ``weight_decay``, ``warmup_fraction``.
+        augmentation: See ``augment``.
+        n_steps: Steps of the whole fit, for the learning-rate schedule.
+        freeze_epochs: First epochs, in which the backbone stands still.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: FusionNet,
+        class_weights: Tensor,
+        penalty: float,
+        channels: str,
+        branch_loss: float,
+        optimizer: Mapping[str, Any],
+        augmentation: Mapping[str, Any],
+        n_steps: int,
+        freeze_epochs: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.class_weights: Tensor
+        self.register_buffer("class_weights", class_weights)
+        self.penalty, self.channels, self.branch_loss = penalty, channels, branch_loss
+        self.optimizer_settings, self.augmentation = optimizer, augmentation
+        self.n_steps, self.freeze_epochs = n_steps, freeze_epochs
+        self.validation_loss = MeanMetric()
+        self.validation_auc = MulticlassAUROC(num_classes=len(class_weights), average="macro")
+
+    def forward(self, batch: Batch) -> FusionOutput:
+        """Fuse a batch of crops as they are."""
+        return self._fuse(batch, batch.crops.float() / 255)
+
+    def _fuse(self, batch: Batch, crops: Tensor) -> FusionOutput:
+        image = compose_channels(crops, channels=self.channels)
+        return self.network.fuse(image, batch.radiomics, batch.clinical, batch.present)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The penalized loss, but for the penalty: that is a proximal step after the optimizer's."""
+        crops = augment(batch.crops.float() / 255, augmentation=self.augmentation)
+        output = self._fuse(batch, crops)
+        weights = batch.weights * self.class_weights[batch.labels]
+        fused = _weighted_loss(output.logits, batch.labels, weights)
+        known = batch.present[:, [BRANCHES.index(name) for name in self.network.names]]
+        branches = {
+            name: _weighted_loss(output.opinions[:, i], batch.labels, weights * known[:, i])
+            for i, name in enumerate(self.network.names)
+        }
+        self.log("train/loss", fused, on_epoch=True, on_step=False, batch_size=len(batch.rows))
+        for name, loss in branches.items():
+            self.log(f"train/loss_{name}", loss, on_epoch=True, on_step=False, batch_size=len(batch.rows))
+        return fused + self.branch_loss * torch.stack(list(branches.values())).sum()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Weighted log loss (lower is better) and macro AUC (higher is better) of the inner part."""
+        logits = self(batch).logits
+        weights = batch.weights * self.class_weights[batch.labels]
+        self.validation_loss.update(functional.cross_entropy(logits, batch.labels, reduction="none"), weights)
+        self.validation_auc.update(logits.softmax(dim=1), batch.labels)
+        self.log("validation/loss", self.validation_loss, on_epoch=True)
+        self.log("validation/auc", self.validation_auc, on_epoch=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Hold the backbone still for the first epochs, so that random heads do not unlearn its weights."""
+        if "image" in self.network.names:
+            trained = self.current_epoch >= self.freeze_epochs
+            self.network.branches["image"].get_submodule("backbone").requires_grad_(trained)
+
+    def on_train_epoch_end(self) -> None:
+        """Log how many radiomics features are left."""
+        if "radiomics" in self.network.names:
+            self.log("radiomics/features", float(torch.count_nonzero(self._gates())))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with three groups (backbone, gates, the rest), warm-up and cosine decay to zero, per step."""
+        settings = self.optimizer_settings
+        backbone, gates, rest, undecayed = self._parameter_groups()
+        groups = [
+            {"params": backbone, "lr": settings["lr_backbone"], "weight_decay": settings["weight_decay"]},
+            {"params": rest, "lr": settings["lr"], "weight_decay": settings["weight_decay"]},
+            {"params": undecayed, "lr": settings["lr"], "weight_decay": 0.0},
+            {"params": gates, "lr": settings["lr_gates"], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
+        n_warmup = max(1, round(settings["warmup_fraction"] * self.n_steps))
+
+        def factor(step: int) -> float:
+            if step < n_warmup:
+                return float((step + 1) / n_warmup)
+            progress = min(1.0, (step - n_warmup) / max(1, self.n_steps - n_warmup))
+            return 0.5 + 0.5 * math.cos(math.pi * progress)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _parameter_groups(self) -> tuple[list[nn.Parameter], ...]:
+        groups: tuple[list[nn.Parameter], ...] = ([], [], [], [])
+        backbone, gates, rest, undecayed = groups
+        for name, parameter in self.network.named_parameters():
+            if name.startswith("branches.image.backbone."):
+                backbone.append(parameter)
+            elif name == "branches.radiomics.gates":
+                gates.append(parameter)
+            # A direction is normalized, so decay would only change its learning rate; biases are never decayed.
+            elif parameter.ndim == 1 or name == "branches.radiomics.directions":
+                undecayed.append(parameter)
+            else:
+                rest.append(parameter)
+        return groups
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The optimizer's step, then the proximal one on the gates."""
+        super().optimizer_step(*args, **kwargs)
+        if self.penalty == 0 or "radiomics" not in self.network.names:
+            return
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        gates = self._gates()
+        state = optimizer.state.get(gates)  # type: ignore[union-attr]  # One optimizer, see configure_optimizers.
+        if not state:
+            return
+        group = next(g for g in optimizer.param_groups if any(p is gates for p in g["params"]))  # type: ignore[union-attr]
+        correction = 1 - group["betas"][1] ** float(state["step"])
+        curvature = (state["exp_avg_sq"] / correction).sqrt() + group["eps"]
+        proximal_step(gates, penalty=self.penalty, lr=group["lr"], curvature=curvature)
+
+    def _gates(self) -> Tensor:
+        gates = self.network.branches["radiomics"].gates
+        assert isinstance(gates, Tensor)
+        return gates
+
+
+def _weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean cross-entropy over the batch; 0 where every weight is."""
+    losses = functional.cross_entropy(logits, labels, reduction="none")
+    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)

@@ -1,0 +1,61 @@
+"""What a fitted fold leaves in its folder beside the checkpoint: scores, gates, surviving features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fusion.records import UNLABELED, Case, Fold, Predictions
+from fusion.runs.folder import LAST_OF_FOLD
+from fusion.runs.tables import branch_column, write_predictions, write_rows
+from fusion.storage import write_json
+from fusion.training.fitted import FittedModel, Scores
+
+_GATE = "gate_"
+
+
+def write_fold(
+    out_dir: Path, *, model: FittedModel, cases: Sequence[Case], scores: Scores, predictions: Predictions, fold: Fold
+) -> None:
+    """Write a fold's checkpoint, facts and tables; the case-level predictions come last and mark it as finished."""
+    model.save(out_dir / "model.ckpt")
+    write_json(
+        out_dir / "fold.json",
+        {
+            "threshold": model.threshold,
+            "radiomics_features": len(model.feature_weights()),
+            "radiomics_candidates": len(model.scaler.names),
+            "clinical_inputs": len(model.encoder.inputs),
+        },
+    )
+    _write_features(out_dir / "features.csv", model)
+    write_branches(out_dir / "branches.csv", model, cases, scores, fold)
+    write_predictions(out_dir / LAST_OF_FOLD, predictions)
+
+
+def _write_features(path: Path, model: FittedModel) -> None:
+        rows = ((model.fold, name, weight) for name, weight in model.feature_weights())
+    write_rows(path, ("fold", "feature", "weight"), rows)
+
+
+def write_branches(path: Path, model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None) -> None:
+    """``branches.csv``: each case's gates and each branch's own probabilities, empty where the branch is absent."""
+    names = model.network.names
+    opinions = [branch_column(branch, label) for branch in names for label in model.label_names]
+    gates = [f"{_GATE}{branch}" for branch in names]
+    header = ("case_id", "patient_id", "center", "fold", "part", "label", *gates, *opinions)
+    write_rows(path, header, _branch_rows(model, cases, scores, fold))
+
+
+def _branch_rows(
+    model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None
+) -> Iterator[tuple[object, ...]]:
+    missing = np.full((len(cases), len(model.network.names)), np.nan)
+    gates = missing if scores.gates is None else scores.gates
+    for row, case in enumerate(cases):
+        part = "test" if fold is None else fold.part_of(case.patient_id)
+        numbers = (*gates[row].tolist(), *scores.opinions[row].ravel().tolist())
+        blank = ("" if np.isnan(number) else number for number in numbers)
+        yield case.case_id, case.patient_id, case.center, model.fold, part, case.label or UNLABELED, *blank

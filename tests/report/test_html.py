@@ -1,0 +1,188 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+
+from fusion.errors import InputError
+from fusion.report.html import write_report
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, the text, and the ``<data>`` values, by the id of the table or headline."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.text, self.values, self._path = [], "", {}, []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        if attributes.get("id") in ("headline", "centers", "branches-alone") or "data-part" in attributes:
+            self._section = attributes.get("id") or attributes["data-part"]
+        if tag == "data":
+            self.values.setdefault(self._section, []).append(float(attributes["value"]))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def edit(run_dir, name, change):
+    path = run_dir / name
+    read, write = (yaml.safe_load, yaml.safe_dump) if name.endswith("yaml") else (json.loads, json.dumps)
+    content = read(path.read_text())
+    change(content)
+    path.write_text(write(content))
+
+
+def figures_of(estimate):
+    return [estimate[key] for key in ("value", "ci_low", "ci_high") if estimate[key] is not None]
+
+
+def test_numbers_equal_metrics_json(finished):
+    page = Page(finished / "report.html")
+    metrics = json.loads((finished / "metrics.json").read_text())
+    test = metrics["test"]
+    headline = [x for name in ("auc", "sensitivity", "specificity", "brier") for x in figures_of(test[name])]
+    assert page.values["headline"] == headline + figures_of(test["auc_fold_mean"])
+    for part in ("test", "test_cases", "validation", "train"):
+        assert page.values[part] == [x for estimate in metrics[part].values() for x in figures_of(estimate)]
+    rows = [*metrics["centers"].values(), test]
+    names = ("auc", "sensitivity", "specificity", "brier")
+    expected = [x for row in rows for name in names for x in figures_of(row[name])]
+    assert page.values["centers"][: len(expected)] == expected
+    branches = [*(branch["auc"] for branch in metrics["branches"].values()), test["auc"]]
+    assert page.values["branches-alone"] == [x for estimate in branches for x in figures_of(estimate)]
+
+
+def test_shown_numbers_are_rounded_ones_of_metrics_json(finished):
+    text = Page(finished / "report.html").text
+    auc = json.loads((finished / "metrics.json").read_text())["test"]["auc"]
+    assert f"an AUC of {auc['value']:.3f} ({auc['ci_low']:.3f} to {auc['ci_high']:.3f})" in text
+
+
+def test_nothing_leaves_the_page(finished):
+    path = finished / "report.html"
+    page = Page(path)
+    fetched = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "action", "poster", "data")
+    ]
+    assert fetched
+    assert all(value.startswith(("#", "data:image/png;base64,")) for value in fetched)
+    assert {"script", "link", "iframe", "object", "base"}.isdisjoint(tag for tag, _ in page.tags)
+    assert not re.search(r"@import|url\((?!#)", path.read_text())
+    policy = next(a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_ids_of_the_page_are_unique_and_references_resolve(finished):
+    path = finished / "report.html"
+    ids = [attributes["id"] for _, attributes in Page(path).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', path.read_text())) <= set(ids)
+
+
+def test_markup_in_ids_centers_and_labels_shows_as_text(tmp_path, fake):
+    simulation = fake.Simulation(60, centers=("<script>alert(1)</script>", "$x$ & co"))
+    evil = '<img src="http://evil.example/x">'
+    for name in ("patients", "cases"):
+        predictions = getattr(simulation, name)
+        ids = tuple(f"{evil}{patient}" for patient in predictions.patient_ids)
+        setattr(simulation, name, replace(predictions, patient_ids=ids))
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
+    edit(run_dir, "config.yaml", lambda config: config.update(name="</title><script>alert(2)</script>"))
+    page = Page(write_report(run_dir))
+    assert not [a for tag, a in page.tags if tag == "script" or "evil" in str(a.get("src"))]
+    assert evil in page.text
+    assert "<script>alert(1)</script>" in page.text
+    assert "$x$ & co (n = " in page.text
+
+
+def test_figures_and_page_are_the_same_every_time(finished, run_dir):
+    write_report(run_dir)
+    for path in [*(finished / "figures").iterdir(), finished / "report.html"]:
+        assert (run_dir / path.relative_to(finished)).read_bytes() == path.read_bytes()
+
+
+def test_simulated_cohort_and_random_start_are_said_plainly(tmp_path, finished, fake):
+    simulation = fake.Simulation(40, centers=("One",))
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False, cohort="phantom")
+    edit(run_dir, "config.yaml", lambda config: config["backbone"].update(weights="none"))
+    said, unsaid = Page(write_report(run_dir)).text, Page(finished / "report.html").text
+    for sentence in (
+        "Simulated cohort: figures say nothing about patients.",
+        "The image branch was trained from random initialization, not pretrained.",
+    ):
+        assert sentence in said
+        assert sentence not in unsaid
+
+
+def test_missing_optional_files_are_explained(tmp_path, fake):
+    run_dir = fake.write_run(tmp_path / "run", fake.Simulation(40), optional=False)
+    edit(run_dir, "metrics.json", lambda metrics: metrics.pop("branches"))
+    edit(run_dir, "manifest.json", dict.clear)
+    text = Page(write_report(run_dir)).text
+    for reason in (
+        "no attributions/branches.csv",
+        "no features.csv",
+        "no attributions of the radiomics inputs",
+        "no attributions of the clinical inputs",
+        "no attributions/images/*.png",
+        "metrics.json has no “branches”",
+        "recorded no thresholds",
+        "revision not recorded",
+    ):
+        assert reason in text
+    assert not (run_dir / "figures" / "gates.svg").exists()
+
+
+def test_missing_required_files_are_all_named(tmp_path):
+    with pytest.raises(InputError) as caught:
+        write_report(tmp_path)
+    for name in ("config.yaml", "manifest.json", "metrics.json", "predictions.csv"):
+        assert name in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_three_labels(tmp_path, fake):
+    simulation = fake.Simulation(80, label_names=("benign", "primary", "secondary"))
+    page = Page(write_report(fake.write_run(tmp_path / "run", simulation, optional=False)))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert page.values["headline"] == [x for name in ("auc", "accuracy", "brier") for x in figures_of(metrics[name])]
+    assert "AUC, secondary against the rest" in page.text
+
+
+def test_unlabeled_test_patients_make_a_page_without_figures_of_merit(tmp_path, simulation, fake):
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
+    blind = replace(simulation.patients, labels=("",) * len(simulation.patients.labels))
+    fake.write_predictions(run_dir / "predictions.csv", blind)
+    (run_dir / "metrics.json").write_text("{}")
+    text = Page(write_report(run_dir)).text
+    assert "No test patient has a label, so nothing can be said" in text
+    assert "No figures by center" in text
+
+
+def test_gallery_shows_the_worst_judged_cases_first(finished, simulation):
+    page = Page(finished / "report.html")
+    images = [a for tag, a in page.tags if tag == "img"]
+    assert len(images) == 24
+    shown = [a["alt"].removeprefix("Attribution overlay of case ") for a in images]
+    own = {
+        case_id: probabilities[simulation.label_names.index(label)]
+        for case_id, part, label, probabilities in zip(
+            simulation.cases.case_ids,
+            simulation.cases.parts,
+            simulation.cases.labels,
+            simulation.cases.probabilities,
+            strict=True,
+        )
+        if part == "test"
+    }
+    assert [own[case_id] for case_id in shown] == sorted(own[case_id] for case_id in shown)
+    assert "24 of 30 overlays" in page.text

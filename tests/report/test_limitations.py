@@ -1,0 +1,76 @@
+import json
+
+import pytest
+
+from fusion.report.limitations import limitations
+from fusion.report.run_folder import read_run
+
+
+@pytest.fixture
+def said(run_dir):
+    """A function that changes metrics.json and gives what is said then."""
+
+    def after(change):
+        path = run_dir / "metrics.json"
+        metrics = json.loads(path.read_text())
+        change(metrics)
+        path.write_text(json.dumps(metrics))
+        return "\n".join(limitations(read_run(run_dir)))
+
+    return after
+
+
+def estimate(value, low, high):
+    return {"value": value, "ci_low": low, "ci_high": high, "n": 100}
+
+
+def test_few_patients_and_centers_seen_in_training(run_dir, simulation):
+    sentences = "\n".join(limitations(read_run(run_dir)))
+    test = simulation.patients
+    n = len({p for p, label in zip(test.patient_ids, test.labels, strict=True) if label == "malignant"})
+    assert f"Only {n} test patients are malignant" in sentences
+    assert "Every center of the test patients also gave training patients" in sentences
+
+
+def test_one_center(tmp_path, fake):
+    run_dir = fake.write_run(tmp_path / "run", fake.Simulation(40, centers=("Fudan",)), optional=False)
+    assert any("one center (Fudan)" in sentence for sentence in limitations(read_run(run_dir)))
+
+
+def test_chance_within_the_interval(said):
+    assert "includes 0.5" in said(lambda metrics: metrics["test"].update(auc=estimate(0.6, 0.48, 0.7)))
+    assert "includes 0.5" not in said(lambda metrics: metrics["test"].update(auc=estimate(0.6, 0.51, 0.7)))
+
+
+@pytest.mark.parametrize(
+    ("slope", "words"),
+    [((0.5, 0.3, 0.8), "too extreme"), ((2.0, 1.2, 3.0), "too timid"), ((0.9, 0.7, 1.1), None), ((None,) * 3, None)],
+)
+def test_calibration_slope(said, slope, words):
+    sentences = said(lambda metrics: metrics["test"].update(calibration_slope=estimate(*slope)))
+    assert ("calibration slope" in sentences) == (words is not None)
+    assert words is None or words in sentences
+
+
+def test_gap_between_training_and_test(said):
+    def change(metrics):
+        metrics["train"]["auc"], metrics["test"]["auc"] = estimate(0.99, 0.98, 1), estimate(0.7, 0.6, 0.8)
+
+    assert "0.990 on training patients and 0.700 on test patients" in said(change)
+
+
+def test_fusing_gains_nothing(said):
+    def change(metrics):
+        metrics["branches"]["clinical"]["auc"] = estimate(0.95, 0.9, 0.97)
+        metrics["test"]["auc"] = estimate(0.94, 0.9, 0.97)
+
+    assert "The clinical branch alone has an AUC of 0.950, the fused model 0.940" in said(change)
+
+
+def test_center_with_one_label(said):
+    sentences = said(lambda metrics: metrics["centers"]["Fudan"].update(auc=estimate(None, None, None)))
+    assert "center Fudan lack a label" in sentences
+
+
+def test_no_test_figures_say_nothing_of_them(said):
+    assert "AUC" not in said(dict.clear)

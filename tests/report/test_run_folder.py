@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import yaml
+
+from fusion.errors import InputError
+from fusion.report.run_folder import read_predictions, read_run
+
+
+def test_predictions_come_back_as_they_were_written(tmp_path, simulation, fake):
+    for predictions in (simulation.patients, simulation.cases):
+        fake.write_predictions(tmp_path / "p.csv", predictions)
+        read = read_predictions(tmp_path / "p.csv")
+        for name in ("label_names", "patient_ids", "centers", "parts", "folds", "labels", "case_ids"):
+            assert getattr(read, name) == getattr(predictions, name)
+        np.testing.assert_allclose(read.probabilities, predictions.probabilities, atol=1e-15)
+
+
+def test_an_id_like_na_or_007_stays_a_string(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("patient_id,center,fold,part,label,prob_a,prob_b\n007,NA,0,test,,0.5,0.5\n")
+    read = read_predictions(path)
+    assert (read.patient_ids, read.centers, read.labels) == (("007",), ("NA",), ("",))
+
+
+def test_thresholds_and_level_are_read(run_dir):
+    run = read_run(run_dir)
+    assert run.thresholds[1] == 0.52
+    assert run.level == 0.95
+    assert len(run.overlays) == 30
+
+
+@pytest.mark.parametrize(
+    ("cohort", "expected"),
+    [({"name": "phantom"}, True), ({"name": "x", "simulation": {}}, True), ({"name": "x"}, False)],
+)
+def test_simulated_cohort_is_known_by_its_config(run_dir, cohort, expected):
+    (run_dir / "config.yaml").write_text(yaml.safe_dump({"cohort": cohort, "evaluation": {"level": 0.95}}))
+    assert read_run(run_dir).is_simulated == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metrics.json", '{"test": ', "metrics.json"),
+        ("manifest.json", "[1]", "a list, not a mapping"),
+        ("config.yaml", "cohort: {name: x}", "evaluation.level"),
+        ("config.yaml", "a: [", "config.yaml"),
+        ("predictions.csv", "patient_id,center\n", "are missing among"),
+        ("predictions.csv", "patient_id,center,fold,part,label,prob_a\n", "per label"),
+        ("predictions.csv", "patient_id,center,fold,part,label,prob_a,prob_b\n1,A,0,test,a,0.9,0.9\n", "sum to 1"),
+        ("features.csv", "fold,name\n", "feature"),
+        ("features.csv", "", "features.csv"),
+        ("attributions/clinical.csv", "case_id,fold,name,value\n1,0,Age,x\n", "clinical.csv"),
+    ],
+)
+def test_unreadable_files_are_named_with_the_reason(run_dir, name, content, message):
+    (run_dir / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_run(run_dir)
+    assert message in str(caught.value)
+    assert name.rsplit("/", 1)[-1] in str(caught.value)

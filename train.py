@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 
-from fusion.entry import INTERRUPTED, messages_for_people, plain_config
+from fusion.entry import messages_for_people, plain_config
 from fusion.errors import FusionError
 
 if TYPE_CHECKING:

@@ -83,8 +83,8 @@ def evaluate_branch(patients: Predictions, *, level: float, n_bootstrap: int, se
     labels, index = _labels(test), _patients(test)
     if len(test.label_names) == 2:
         return {"auc": delong(labels, test.probabilities[:, 1], level=level, patients=index).as_json()}
-    bootstrap = {"level": level, "n_bootstrap": n_bootstrap, "seed": seed}
-    return {"auc": macro_auc(labels, test.probabilities, patients=index, **bootstrap).as_json()}
+    auc = macro_auc(labels, test.probabilities, patients=index, level=level, n_bootstrap=n_bootstrap, seed=seed)
+    return {"auc": auc.as_json()}
 
 
 @dataclass(frozen=True, kw_only=True)

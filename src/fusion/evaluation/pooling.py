@@ -9,7 +9,6 @@ import numpy as np
 
 from fusion.records import Predictions
 
-
 # The fold number of what all folds said together.
 ALL_FOLDS = -1
 

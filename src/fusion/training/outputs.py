@@ -36,7 +36,7 @@ def write_fold(
 
 
 def _write_features(path: Path, model: FittedModel) -> None:
-        rows = ((model.fold, name, weight) for name, weight in model.feature_weights())
+    rows = ((model.fold, name, weight) for name, weight in model.feature_weights())
     write_rows(path, ("fold", "feature", "weight"), rows)
 
 

@@ -43,7 +43,8 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     settings, cache_dir = models[0].settings, Path(config["cache_dir"])
     cohort = align_cohort(load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False), models[0])
     crops = open_crops(cohort.cases, imaging=settings["imaging"], cache_dir=cache_dir, n_jobs=-1)
-    features = extract_features(cohort.cases, radiomics=settings["radiomics"], cache_dir=cache_dir)
+    asked = cohort.cases if "radiomics" in settings["model"]["branches"] else ()
+    features = extract_features(asked, radiomics=settings["radiomics"], cache_dir=cache_dir)
 
     folds = score_folds(
         models, cohort.cases, crops=crops, features=features, out_dir=out_dir, accelerator=config["accelerator"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 
-from fusion.entry import messages_for_people, plain_config
+from fusion.entry import messages_for_people, plain_config, resumable
 from fusion.errors import FusionError
 
 if TYPE_CHECKING:
@@ -64,15 +64,18 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     with manifest.stage("images"):
         crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=cache_dir, n_jobs=-1)
     with manifest.stage("radiomics"):
-        features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=cache_dir)
+        # Without the branch there is nothing to extract, and nothing that needs PyRadiomics.
+        asked = cohort.cases if "radiomics" in config["model"]["branches"] else ()
+        features = extract_features(asked, radiomics=config["radiomics"], cache_dir=cache_dir)
     with manifest.stage("digests"):
         root = cohort_root(config["cohort"], cache_dir=cache_dir)
         files = {"table": root / config["cohort"]["table"], "weights": Path(config["backbone"]["weights"])}
         digests = file_digests(cohort.cases, n_jobs=-1)
         manifest.record(cohort=describe_cohort(cohort), sha256=digest_inputs(digests, cohort, files))
-    for fold in _chosen(folds, config["fold"]):
+    chosen = _chosen(folds, config["fold"])
+    for fold in chosen:
         if not run.is_finished(fold.number):
-            with manifest.stage(f"fold_{fold.number}"):
+            with manifest.stage(f"fold_{fold.number}"), resumable(run, len(chosen)):
                 train_fold(cohort, fold, crops, features, config, run)
     with manifest.stage("evaluation"):
         metrics = evaluate_run(run, config)

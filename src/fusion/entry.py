@@ -13,7 +13,9 @@ from fusion.errors import FusionError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-INTERRUPTED = 130
+    from fusion.runs.folder import RunFolder
+
+_INTERRUPTED = 130
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
@@ -48,3 +50,19 @@ def messages_for_people() -> Iterator[None]:
     except FusionError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextmanager
+def resumable(run: RunFolder, n_folds: int) -> Iterator[None]:
+    """On Ctrl-C, say what is kept and how to go on, and leave with status 130."""
+    try:
+        yield
+    # Lightning turns Ctrl-C into an exit.
+    except (KeyboardInterrupt, SystemExit):
+        n_finished = len(run.finished)
+        print(
+            f"\ninterrupted: {n_finished} of {n_folds} folds are finished and kept in {run.path}"
+            f"{'; predict.py can use them' if n_finished else ''}.\nGo on with: python train.py resume={run.path}",
+            file=sys.stderr,
+        )
+        sys.exit(_INTERRUPTED)

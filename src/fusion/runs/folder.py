@@ -15,6 +15,12 @@ from fusion.records import PARTS, Cohort, Fold
 from fusion.runs.tables import concatenate
 from fusion.storage import atomic_path, file_digest
 
+_HEADER = """\
+# Train again with exactly this configuration, into a new folder:
+#   python train.py --config-dir THIS_FOLDER --config-name config hydra.run.dir=NEW_FOLDER
+# Go on with this folder where it is unfinished:
+#   python train.py resume=THIS_FOLDER
+"""
 # Written last into a fold's folder, so that its presence means that the fold is finished.
 LAST_OF_FOLD = "predictions_cases.csv"
 
@@ -37,7 +43,7 @@ class RunFolder:
             import yaml
 
             with atomic_path(path / "config.yaml") as temporary:
-                temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+                temporary.write_text(_HEADER + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         return cls(path)
 
     @classmethod

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fusion.runs.folder import RunFolder
 
 _INTERRUPTED = 130
+_MISSING = "???"
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    missing = sorted(OmegaConf.missing_keys(config))
+    # OmegaConf.missing_keys resolves, and stops at the first interpolation that leads to a missing value.
+    missing = sorted(_missing_keys(OmegaConf.to_container(config, resolve=False)))
     if missing:
         example = " ".join(f"{key}=..." for key in missing)
         raise FusionError(f"required a value for {', '.join(missing)}, came none; add to the command: {example}")
@@ -37,6 +39,17 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
         raise FusionError(f"the configuration cannot be resolved: {error}") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _missing_keys(content: Any, where: str = "") -> Iterator[str]:
+    if content == _MISSING:
+        yield where
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from _missing_keys(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(content, list):
+        for position, value in enumerate(content):
+            yield from _missing_keys(value, f"{where}[{position}]")
 
 
 @contextmanager

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
+
+_N_SHOWN = 50
 
 
 class FusionError(Exception):
@@ -32,10 +35,22 @@ class Problem:
 
 
 class InputError(FusionError):
-    """All problems of one input at once, so that a table is mended in one go."""
+    """All problems of one input at once, so that a table is mended in one go.
+
+    Attributes:
+        subject: What the problems are of.
+        problems: All of them; the message shows the first 50.
+        advice: What to do.
+    """
 
     def __init__(self, subject: str, problems: Iterable[Problem], advice: str) -> None:
-        self.problems = tuple(problems)
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        self.subject, self.problems, self.advice = subject, tuple(problems), advice
         count = len(self.problems)
-        super().__init__(f"{subject}: {count} problem{'s' * (count != 1)}\n{lines}\n{advice}")
+        lines = [f"  - {problem}" for problem in self.problems[:_N_SHOWN]]
+        if count > _N_SHOWN:
+            lines.append(f"  and {count - _N_SHOWN} more")
+        super().__init__("\n".join((f"{subject}: {count} problem{'s' * (count != 1)}", *lines, advice)))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, tuple[Problem, ...], str]]:
+        # Workers raise it across processes; an exception is otherwise made again from its message alone.
+        return type(self), (self.subject, self.problems, self.advice)

@@ -37,10 +37,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that is renamed onto it when the block ends well.
 
     A reader sees the old file or the whole new one, never a part; a block that fails leaves no trace.
-    The temporary name keeps the suffix, since many writers choose their format by it.
+    The temporary name keeps the suffix (of ``x.nii.gz`` all of it), since many writers choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    suffix = "".join(path.suffixes)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name.removesuffix(suffix)}.", suffix=suffix)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -49,11 +49,11 @@ class TestEqualsPyRadiomicsCalledDirectly:
             {"preCrop": False},
             {"padDistance": 0},
             {"padDistance": 3},
-            {"normalize": True, "normalizeScale": 100},
+            {"normalize": True, "normalizeScale": 100, "padDistance": 3},
             {"binCount": 16, "binWidth": None},
             {"binWidth": 7.5, "voxelArrayShift": 100, "distances": [1, 2], "weightingNorm": "manhattan"},
             {"resegmentRange": [10, 90]},
-            {"resampledPixelSpacing": [2.0, 2.0]},
+            {"resampledPixelSpacing": [2.0, 2.0], "padDistance": 3},
         ],
         ids=str,
     )
@@ -85,6 +85,15 @@ class TestEqualsPyRadiomicsCalledDirectly:
                     extract(pixels, mask, **options)
         else:
             assert_same_bits(calculate_features(pixels, mask, **options), directly(pixels, mask, **options))
+
+    def test_on_a_box_without_margin(self, lesion: Any, radiomics: dict[str, Any]) -> None:
+        """Cropped to it, the mask has no background left, which PyRadiomics would refuse."""
+        pixels, mask = lesion[0], np.zeros_like(lesion[1])
+        mask[20:40, 20:50] = True
+        settings = copy.deepcopy(radiomics["settings"])
+        settings["setting"]["padDistance"] = 0
+        options = {"mode": "2d", "settings": settings}
+        assert_same_bits(calculate_features(pixels, mask, **options), directly(pixels, mask, **options))
 
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     def test_on_a_flat_image(self, lesion: Any, radiomics: dict[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +52,16 @@ def build_backbone(*, backbone: Mapping[str, Any], n_channels: int, n_px: int, p
     Raises:
         FusionError: For a name that the library does not have, or weights that cannot be had.
     """
-    weights = backbone["weights"] if pretrained else "none"
+    weights = str(backbone["weights"]) if pretrained else "none"
     if weights not in ("none", "hub") and not Path(weights).is_file():
         raise FusionError(
             f"backbone.weights: required none, hub or a file of weights, came {weights!r}, which is no file"
         )
-    build = {"timm": _build_timm, "monai": _build_monai}[backbone["library"]]
+    if backbone["library"] not in _BUILDERS:
+        raise FusionError(f"backbone.library: required one of {', '.join(_BUILDERS)}, came {backbone['library']!r}")
     try:
-        trunk, mean, std = build(backbone, weights, n_channels)
+        trunk, mean, std = _BUILDERS[backbone["library"]](backbone, weights, n_channels)
         return Backbone(trunk=trunk, mean=mean, std=std, n_px=n_px)
-    except FusionError:
-        raise
     # Whatever a library raises over sizes and options, the user has to be told which setting it came from.
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise FusionError(
@@ -74,15 +75,14 @@ def _build_timm(backbone: Mapping[str, Any], weights: str, n_channels: int) -> t
 
     name = backbone["name"]
     if not timm.is_model(name.split(".")[0]):
-        close = timm.list_models(f"*{name}*")[:5] or timm.list_models(f"*{name[:5]}*")[:5]
-        raise FusionError(
-            f"backbone.name: required a timm model, came {name!r}; close to it: {', '.join(close) or 'none'}"
-        )
+        raise _unknown_name("a timm model", name, timm.list_models())
     options: dict[str, Any] = dict(backbone["options"])
     if weights not in ("none", "hub"):
         options["pretrained_cfg_overlay"] = {"file": weights}
+    build = partial(timm.create_model, name, in_chans=n_channels, num_classes=0, **options)
+    start = torch.get_rng_state()
     try:
-        trunk = timm.create_model(name, pretrained=weights != "none", in_chans=n_channels, num_classes=0, **options)
+        trunk = build(pretrained=weights != "none")
     # The hub's client raises a different error for each way of not being reached.
     except Exception as error:
         if weights == "hub":
@@ -90,6 +90,9 @@ def _build_timm(backbone: Mapping[str, Any], weights: str, n_channels: int) -> t
         if weights != "none":
             raise FusionError(f"backbone.weights: {weights} does not fit timm's {name!r}: {error}") from error
         raise
+    if weights != "none":
+        torch.set_rng_state(start)
+        _refuse_random_layers(trunk, build(pretrained=False), name, weights)
     config: Mapping[str, Any] = trunk.pretrained_cfg  # type: ignore[assignment]  # Set by timm, unknown to torch.
     mean, std = config.get("mean", (0.5,) * 3), config.get("std", (0.25,) * 3)
     if len(mean) != n_channels:
@@ -97,18 +100,36 @@ def _build_timm(backbone: Mapping[str, Any], weights: str, n_channels: int) -> t
     return trunk, tuple(mean), tuple(std)
 
 
+def _refuse_random_layers(trunk: nn.Module, fresh: nn.Module, name: str, weights: str) -> None:
+    """Refuse weights that leave a layer as ``fresh``, built from the same seed, has it: timm passes over a lack."""
+    random = dict(fresh.named_parameters())
+    matrices = [(layer, values) for layer, values in trunk.named_parameters() if values.ndim > 1 and values.std() > 0]
+    lacking = [layer for layer, values in matrices if torch.equal(values, random[layer])]
+    if lacking:
+        raise FusionError(
+            f"backbone.weights: {weights} does not fit timm's {name!r}: required all layers but the head, "
+            f"came {len(matrices) - len(lacking)} of {len(matrices)}; the first that lacks: {lacking[0]}"
+        )
+
+
+def _unknown_name(required: str, name: str, known: Iterable[str]) -> FusionError:
+    close = difflib.get_close_matches(name, known, n=5)
+    return FusionError(f"backbone.name: required {required}, came {name!r}; close to it: {', '.join(close) or 'none'}")
+
+
 def _build_monai(backbone: Mapping[str, Any], weights: str, n_channels: int) -> tuple[nn.Module, Any, Any]:
     from monai.networks import nets
 
     name = backbone["name"]
     if not hasattr(nets, name):
-        raise FusionError(f"backbone.name: required a network of monai.networks.nets, came {name!r}")
+        raise _unknown_name("a network of monai.networks.nets", name, dir(nets))
     build = getattr(nets, name)
     accepted = inspect.signature(build).parameters
     # MONAI's classifiers end in a linear layer; its width is made the embedding's, so any of them can be used whole.
     width = "out_channels" if "out_channels" in accepted else "num_classes"
-    hub = {"pretrained": True} if weights == "hub" else {}
-    if hub and ("pretrained" not in accepted or n_channels != 3):
+    # Said either way: some of MONAI's networks fetch weights unless they are told not to.
+    hub = {"pretrained": weights == "hub"} if "pretrained" in accepted else {}
+    if weights == "hub" and (not hub or n_channels != 3):
         raise FusionError(
             f"backbone.weights=hub: MONAI has weights of {name!r} for 3 channels only, if at all; give a file"
         )
@@ -126,7 +147,11 @@ def _build_monai(backbone: Mapping[str, Any], weights: str, n_channels: int) -> 
 def _load_monai_file(trunk: nn.Module, path: Path, name: str) -> None:
     from timm.models import adapt_input_conv, load_state_dict
 
-    state = dict(load_state_dict(str(path)))
+    try:
+        state = dict(load_state_dict(str(path)))
+    # torch raises many kinds for a file that is cut short, of another format, or holds code.
+    except Exception as error:
+        raise FusionError(f"backbone.weights: required a file of weights, came {path}, unreadable: {error}") from error
     own = trunk.state_dict()
     first, head = next(iter(own)), list(own)[-2:]
     if first in state and state[first].shape[1] != own[first].shape[1]:
@@ -148,6 +173,9 @@ def _no_hub_weights(name: str, error: Exception) -> FusionError:
         "can be reached (or has been, with the same cache), or download the file and give it as backbone.weights=FILE. "
         "For a random start, say so: backbone.weights=none"
     )
+
+
+_BUILDERS = {"timm": _build_timm, "monai": _build_monai}
 
 
 def _measure_width(backbone: Backbone, *, n_channels: int, n_px: int) -> int:

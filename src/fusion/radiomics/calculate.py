@@ -52,7 +52,7 @@ def calculate_features(
     setting = settings["setting"]
     crops_first = _crops_first(setting) and bool(mask.any())
     rows, columns = _box(mask, setting["padDistance"]) if crops_first else (slice(None), slice(None))
-    arrays = pixels[rows, columns].astype(pixels.dtype), mask[rows, columns].astype(np.uint8)
+    arrays = pixels[rows, columns].astype(np.float64), mask[rows, columns].astype(np.uint8)
     if mode == "single_slice_3d":
         arrays = arrays[0][np.newaxis], arrays[1][np.newaxis]
     with _ONE_AT_A_TIME, _quiet(), without_repeated_work():

@@ -37,13 +37,24 @@ class RunFolder:
 
     @classmethod
     def begin(cls, path: Path, config: Mapping[str, Any]) -> Self:
-        """Make the folder and write ``config.yaml``; in a folder that has one, nothing is overwritten."""
-        path.mkdir(parents=True, exist_ok=True)
-        if not (path / "config.yaml").exists():
-            import yaml
+        """Make the folder and write ``config.yaml``; in a folder that has one, nothing is overwritten.
 
+        Raises:
+            FusionError: If the folder was begun with another configuration: its folds would be of two runs.
+        """
+        import yaml
+
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        if not (path / "config.yaml").exists():
             with atomic_path(path / "config.yaml") as temporary:
-                temporary.write_text(_HEADER + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+                temporary.write_text(_HEADER + text, encoding="utf-8")
+        begun, asked = cls(path).config, yaml.safe_load(text)
+        other = sorted(key for key in {*begun, *asked} if begun.get(key) != asked.get(key))
+        if other:
+            raise FusionError(
+                f"{path}: required the configuration that this folder was begun with, came another one "
+                f"({', '.join(other)}); choose a new folder, or go on with this one: python train.py resume={path}"
+            )
         return cls(path)
 
     @classmethod
@@ -59,12 +70,20 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration that the run was begun with."""
+        """The resolved configuration that the run was begun with.
+
+        Raises:
+            FusionError: If ``config.yaml`` is no such thing.
+        """
         import yaml
 
-        config = yaml.safe_load((self.path / "config.yaml").read_text())
+        path = self.path / "config.yaml"
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise FusionError(f"{path}: required a run's configuration, came no YAML: {error}") from error
         if not isinstance(config, dict):
-            raise FusionError(f"{self.path / 'config.yaml'}: required a run's configuration, came something else")
+            raise FusionError(f"{path}: required a run's configuration, came something else")
         return config
 
     def write_split(self, cohort: Cohort, folds: Sequence[Fold]) -> str:
@@ -81,19 +100,21 @@ class RunFolder:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("patient_id", "center", "fold", "part"))
         writer.writerows(_split_rows(cohort, folds))
-        if path.exists() and path.read_text() != table.getvalue():
+        content = table.getvalue().encode()
+        if path.exists() and path.read_bytes() != content:
             raise FusionError(
                 f"{path}: required the split that this folder was begun with, came another one; "
                 "the cohort's table has changed since. Start a new run"
             )
-        with atomic_path(path) as temporary:
-            temporary.write_text(table.getvalue())
+        if not path.exists():
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
         return file_digest(path)
 
     def read_parts(self) -> dict[str, dict[int, str]]:
         """Part of each patient by fold, from ``split.csv``."""
         parts: dict[str, dict[int, str]] = {}
-        with (self.path / "split.csv").open(newline="") as stream:
+        with (self.path / "split.csv").open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 parts.setdefault(row["patient_id"], {})[int(row["fold"])] = row["part"]
         return parts

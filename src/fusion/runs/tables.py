@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fusion.errors import FusionError
 from fusion.records import Predictions
 from fusion.storage import atomic_path
 
@@ -16,7 +17,7 @@ _PROBABILITY = "prob_"
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table, whole or not at all."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -24,15 +25,26 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table."""
-    with path.open(newline="") as stream:
+    with path.open(newline="", encoding="utf-8") as stream:
         header, *rows = csv.reader(stream)
     return header, rows
 
 
 def concatenate(paths: Sequence[Path], target: Path) -> None:
-    """Write tables of one header below each other."""
+    """Write tables below each other.
+
+    Raises:
+        FusionError: If they do not have the same columns in the same order.
+    """
     tables = [read_rows(path) for path in paths]
-    write_rows(target, tables[0][0], (row for _, rows in tables for row in rows))
+    header = tables[0][0]
+    for path, (other, _) in zip(paths, tables, strict=True):
+        if other != header:
+            raise FusionError(
+                f"{path}: required the columns of {paths[0]}, {', '.join(header)}, came {', '.join(other)}; "
+                "the folds are of different runs. Start a new run"
+            )
+    write_rows(target, header, (row for _, rows in tables for row in rows))
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

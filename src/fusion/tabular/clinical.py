@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.errors import FusionError
 from fusion.records import Case, ClinicalColumn, Kind, Value
 
 MISSING = "missing"
@@ -21,7 +22,8 @@ class ColumnEncoder:
     Attributes:
         name, kind: Of the column.
         levels: Of a category: seen in training, sorted; of a set: its elements; of an ordered column: low to high.
-        center, scale: Training mean and standard deviation of a number, a yes/no or an ordered column's rank.
+        center, scale: Training mean and standard deviation of a number, a yes/no or an ordered column's rank. The scale
+            is 0 where training knew one value only: no other value means anything then, and the input stays 0.
         indicator: Whether training had missing values: then one more input says where they are.
     """
 
@@ -78,6 +80,9 @@ class ClinicalEncoder:
 
         Returns:
             (N, D) inputs, and (N,) whether the case has any clinical value that the encoder knows.
+
+        Raises:
+            FusionError: For an ordered value that is none of the column's levels in training.
         """
         values = np.zeros((len(cases), len(self.inputs)), dtype=np.float32)
         for row, case in enumerate(cases):
@@ -104,25 +109,27 @@ def _fit_column(column: ClinicalColumn, values: Sequence[Value]) -> ColumnEncode
     known = [value for value in values if value is not None]
     indicator = 0 < len(known) < len(values)
     levels = _LEVELS[column.kind](column, known)
-    ranks = [_rank(column.kind, levels, value) for value in known] if column.kind not in ("category", "set") else []
-    scale = float(np.std(ranks)) if ranks else 0.0
-    constant = scale == 0.0 if column.kind not in ("category", "set") else not _informative(column.kind, levels, known)
+    # Counted, since the computed deviation of equal numbers need not be 0: that of three times 0.1 is 1e-17.
+    constant = len(set(known)) < 2
     if constant and not indicator:
         return None
+    ranks = [] if column.kind in ("category", "set") else [_rank(column, levels, value) for value in known]
     center = float(np.mean(ranks)) if ranks else 0.0
+    scale = float(np.std(ranks)) if ranks and not constant else 0.0
     return ColumnEncoder(
-        name=column.name, kind=column.kind, levels=levels, center=center, scale=scale or 1.0, indicator=indicator
+        name=column.name, kind=column.kind, levels=levels, center=center, scale=scale, indicator=indicator
     )
 
 
-def _informative(kind: Kind, levels: Sequence[str], known: Iterable[Any]) -> bool:
-    if kind == "category":
-        return len(levels) > 1
-    return any(level not in value for value in known for level in levels)
-
-
-def _rank(kind: Kind, levels: Sequence[str], value: Any) -> float:
-    return float(levels.index(value)) if kind == "ordered" else float(value)
+def _rank(column: ClinicalColumn | ColumnEncoder, levels: Sequence[str], value: Any) -> float:
+    if column.kind != "ordered":
+        return float(value)
+    if value not in levels:
+        raise FusionError(
+            f"clinical column {column.name!r}: required one of the levels of training, {', '.join(levels)}, came "
+            f"{value!r}; describe the column as the training cohort's mapping does, or leave it out"
+        )
+    return float(levels.index(value))
 
 
 def _encode(column: ColumnEncoder, value: Value, clip: float) -> list[float]:
@@ -132,9 +139,9 @@ def _encode(column: ColumnEncoder, value: Value, clip: float) -> list[float]:
     if column.kind == "set":
         present = value if isinstance(value, frozenset) else frozenset()
         return [*(float(level in present) for level in column.levels), *flag]
-    if value is None:
+    if value is None or column.scale == 0:
         return [0.0, *flag]  # The training mean.
-    standardized = (_rank(column.kind, column.levels, value) - column.center) / column.scale
+    standardized = (_rank(column, column.levels, value) - column.center) / column.scale
     return [float(np.clip(standardized, -clip, clip)), *flag]
 
 

@@ -36,10 +36,12 @@ class RadiomicsScaler:
         """Fit on the rows of ``table``: they must be the training part's and nobody else's.
 
         Args:
-            table: Training cases.
+            table: Training cases. Without any, no feature is kept.
             max_correlation: Of two features whose absolute Spearman correlation is above it, the later one is dropped.
             clip: Bound of the standardized values, in standard deviations.
         """
+        if not table.case_ids:
+            return cls(names=(), centers=(), scales=(), fills=(), clip=clip)
         values = np.where(np.isfinite(table.values), table.values, np.nan)
         values[:, np.isnan(values).all(axis=0)] = 0.0  # Never known: constant, and dropped as such.
         fills = np.nanmedian(values, axis=0)

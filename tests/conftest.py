@@ -1,0 +1,54 @@
+"""What the tests of whole commands and of the configuration share: a tiny cohort, and one cache for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A run of these takes a second where the packages are imported already.
+TINY = (
+    "cohort.simulation.n_patients=36",
+    "backbone.name=test_resnet",
+    "imaging.n_px=32",
+    "trainer.max_epochs=1",
+)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Overrides that make a run as small as it can be."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def fusion_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests, so that nothing is simulated, decoded or extracted twice."""
+    if find_spec("radiomics") is None:
+        pytest.skip("features have to be extracted first, and PyRadiomics is not installed (Python 3.11 only)")
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[[Sequence[str]], dict[str, Any]]:
+    """The plain configuration of train.py under overrides."""
+
+    def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
+        import hydra
+
+        from fusion.entry import plain_config
+
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+            return plain_config(hydra.compose("train", overrides=list(overrides)))
+
+    return compose_plain

@@ -1,0 +1,144 @@
+"""Commands as a user gives them, and the runs that many tests look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def succeeded(self) -> Ended:
+        """Itself, if all went well."""
+        assert self.status == 0, self.stderr
+        return self
+
+
+class Started:
+    """A command that runs."""
+
+    def __init__(self, server: subprocess.Popen[str], output: Path) -> None:
+        self._server, self._output = server, output
+        assert server.stdout is not None
+        self.process = int(server.stdout.readline())
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        assert self._server.stdout is not None
+        status = int(self._server.stdout.readline())
+        return Ended(status, *((self._output / name).read_text() for name in ("stdout", "stderr")))
+
+
+class Commands:
+    """Starts train.py and predict.py in a folder of their own, with a common cache; one at a time."""
+
+    def __init__(self, server: subprocess.Popen[str], root: Path, directory: Path, cache: Path) -> None:
+        self._server, self._root, self.directory, self._cache = server, root, directory, cache
+
+    def start(self, script: str, *arguments: object, cache: Path | None = None, hidden: tuple[str, ...] = ()) -> Started:
+        """Start ``python SCRIPT ARGUMENTS``, as if the packages ``hidden`` were not installed."""
+        output = Path(tempfile.mkdtemp(dir=self.directory, prefix="output-"))
+        request = {
+            "script": str(self._root / script),
+            "arguments": [str(argument) for argument in arguments],
+            "directory": str(self.directory),
+            "environment": {"FUSION_CACHE": str(cache or self._cache)},
+            "output": str(output),
+            "hidden": hidden,
+        }
+        assert self._server.stdin is not None
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        return Started(self._server, output)
+
+    def __call__(self, script: str, *arguments: object, **options: Any) -> Ended:
+        """Run it to its end."""
+        return self.start(script, *arguments, **options).wait()
+
+
+@pytest.fixture(scope="session")
+def environment(fusion_cache: Path) -> dict[str, str]:
+    """Of a command in a process that is started the usual way."""
+    return {**os.environ, "FUSION_CACHE": str(fusion_cache), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+@pytest.fixture(scope="session")
+def command(
+    environment: dict[str, str], root: Path, fusion_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Commands]:
+    """``command("train.py", "l1=0")`` runs it."""
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    yield Commands(server, root, tmp_path_factory.mktemp("work"), fusion_cache)
+    server.stdin.close()
+    server.wait()
+    server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def first_run(
+    root: Path, environment: dict[str, str], tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The folder of a holdout run, moved after training, and what the command said; to be read only."""
+    place = tmp_path_factory.mktemp("first")
+    arguments = [sys.executable, str(root / "train.py"), *tiny, f"hydra.run.dir={place / 'trained-here'}"]
+    ended = subprocess.run(arguments, capture_output=True, text=True, env=environment, cwd=place, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return Path(shutil.move(place / "trained-here", place / "moved")), ended
+
+
+@pytest.fixture(scope="session")
+def trained(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
+    """The folder of a holdout run, moved after training; to be read only."""
+    return first_run[0]
+
+
+@pytest.fixture(scope="session")
+def crossvalidated(command: Commands, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with three folds; to be read only."""
+    run = tmp_path_factory.mktemp("kfold") / "run"
+    command("train.py", *tiny, "split=kfold", "split.n_folds=3", "explain=none", f"hydra.run.dir={run}").succeeded()
+    return run
+
+
+@pytest.fixture
+def phantom(fusion_cache: Path, trained: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Copies the tiny cohort, with its table as a function (rows in, rows out) leaves it."""
+    import csv
+
+    def copy(change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> Path:
+        (source,) = (fusion_cache / "phantom").iterdir()
+        target = tmp_path / "cohort"
+        shutil.copytree(source, target)
+        with (source / "table.csv").open(newline="") as stream:
+            rows = change(list(csv.DictReader(stream)))
+        with (target / "table.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return target
+
+    return copy

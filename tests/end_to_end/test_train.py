@@ -1,0 +1,138 @@
+import csv
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIRST = tuple[Path, "subprocess.CompletedProcess[str]"]
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_file_of_the_run_folder_is_there(trained: Path) -> None:
+    for name in (
+        "config.yaml",
+        "manifest.json",
+        "split.csv",
+        "predictions.csv",
+        "predictions_cases.csv",
+        "metrics.json",
+        "fold_0/model.ckpt",
+        "fold_0/metrics.csv",
+        "features.csv",
+        "attributions/branches.csv",
+        "attributions/radiomics.csv",
+        "attributions/clinical.csv",
+        "figures/roc.svg",
+        "report.html",
+    ):
+        assert (trained / name).stat().st_size > 0, name
+    assert len(list((trained / "attributions/images").glob("*.png"))) == 6
+    assert not list(trained.rglob(".*")), "a temporary file is left"
+
+
+def test_the_command_says_its_figures_and_nothing_else(first_run: FIRST) -> None:
+    _, ended = first_run
+    assert ended.stderr == ""
+    assert "phantom: test patients" in ended.stdout
+    assert re.search(r"AUC +│ 0\.\d{3}", ended.stdout)
+    assert re.search(r"written: .*trained-here/report\.html\n$", ended.stdout)
+
+
+def test_metrics_have_values_intervals_and_counts(trained: Path) -> None:
+    metrics = json.loads((trained / "metrics.json").read_text())
+    for name in ("auc", "sensitivity", "specificity", "brier"):
+        figure = metrics["test"][name]
+        assert 0 <= figure["ci_low"] <= figure["value"] <= figure["ci_high"] <= 1, name
+        assert figure["n"] > 0
+    assert set(metrics["branches"]) == {"image", "radiomics", "clinical"}
+    assert metrics["test"]["auc"]["n"] == sum(row["part"] == "test" for row in rows_of(trained / "split.csv"))
+    assert {"north", "east"} <= set(metrics["centers"])
+
+
+def test_the_manifest_tells_where_the_numbers_come_from(trained: Path) -> None:
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert {"python", "torch", "lightning", "pyradiomics", "fusion-radiomics"} <= set(manifest["versions"])
+    assert set(manifest["git"]) == {"revision", "dirty"}
+    assert SHA256.fullmatch(manifest["split_sha256"])
+    assert set(manifest["sha256"]) == {"table", "images", "masks"}
+    assert all(SHA256.fullmatch(digest) for digest in manifest["sha256"].values())
+    assert {"cohort", "images", "radiomics", "fold_0", "evaluation", "report"} <= set(manifest["stages"])
+    assert all(stage["seconds"] >= 0 and stage["peak_memory_mb"] > 0 for stage in manifest["stages"].values())
+
+
+def test_the_checkpoint_is_plain(trained: Path) -> None:
+    import torch
+
+    content: dict[str, Any] = torch.load(trained / "fold_0/model.ckpt", weights_only=True)
+    assert content["label_names"] == ["benign", "malignant"]
+    assert 0 <= content["threshold"] <= 1
+
+
+def test_every_patient_of_the_split_is_scored_once(trained: Path, crossvalidated: Path) -> None:
+    for run in (trained, crossvalidated):
+        keys = [
+            {(row["patient_id"], row["fold"], row["part"]) for row in rows_of(run / name)}
+            for name in ("split.csv", "predictions.csv")
+        ]
+        assert keys[0] == keys[1]
+        assert len(keys[0]) == len(rows_of(run / "predictions.csv"))
+    held_out = [row["patient_id"] for row in rows_of(crossvalidated / "predictions.csv") if row["part"] == "test"]
+    assert len(set(held_out)) == len(held_out) == 36
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "predictions_cases.csv", "features.csv", "split.csv"])
+def test_the_saved_configuration_gives_the_same_bytes(name: str, trained: Path, again: Path) -> None:
+    assert (again / name).read_bytes() == (trained / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def again(command: Any, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second run, of the first one's config.yaml."""
+    run = tmp_path_factory.mktemp("again") / "run"
+    command("train.py", "--config-dir", trained, "--config-name", "config", f"hydra.run.dir={run}").succeeded()
+    return run
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_another_split(
+    command: Any, tiny: tuple[str, ...], trained: Path, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        command("train.py", *tiny, f"seed={seed}", "explain=none", f"hydra.run.dir={tmp_path / str(seed)}").succeeded()
+    assert (tmp_path / "0/predictions.csv").read_bytes() == (trained / "predictions.csv").read_bytes()
+    assert (tmp_path / "1/split.csv").read_bytes() != (trained / "split.csv").read_bytes()
+
+
+def test_without_pyradiomics_a_filled_cache_is_enough(
+    command: Any, tiny: tuple[str, ...], trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command("train.py", *tiny, "explain=none", f"hydra.run.dir={run}", hidden=("radiomics",)).succeeded()
+    assert (run / "predictions.csv").read_bytes() == (trained / "predictions.csv").read_bytes()
+
+
+def test_without_pyradiomics_an_empty_cache_is_one_message(command: Any, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ended = command("train.py", *tiny, f"hydra.run.dir={run}", cache=tmp_path / "cache", hidden=("radiomics",))
+    assert ended.status == 1
+    assert "PyRadiomics" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert not (run / "fold_0").exists()
+
+
+def test_without_pyradiomics_and_its_branch_an_empty_cache_is_enough(
+    command: Any, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    branches = "model.branches=[image,clinical]"
+    arguments = (*tiny, branches, f"hydra.run.dir={run}")
+    command("train.py", *arguments, cache=tmp_path / "cache", hidden=("radiomics",)).succeeded()
+    assert set(json.loads((run / "metrics.json").read_text())["branches"]) == {"image", "clinical"}

@@ -7,9 +7,7 @@ from fusion.records import Attribution, Case, ClinicalColumn, Cohort, FeatureTab
 
 
 def case(case_id: str, patient_id: str, label: str | None) -> Case:
-    return Case(
-        case_id=case_id, patient_id=patient_id, center="A", image=None, mask=None, label=label, clinical={}
-    )
+    return Case(case_id=case_id, patient_id=patient_id, center="A", image=None, mask=None, label=label, clinical={})
 
 
 def cohort(*cases: Case, columns: tuple[ClinicalColumn, ...] = ()) -> Cohort:

@@ -24,6 +24,11 @@ examples:
   fusion check cohort=breast cohort.root=DIR     a cohort that conf/cohort/ describes
   fusion check cohort=mine cohort.root=DIR       yours, once conf/cohort/mine.yaml exists (see conf/cohort/table.yaml)
 """
+_EXTRACT_EXAMPLES = """\
+examples:
+  fusion extract cohort=breast cohort.root=DIR
+  fusion extract cohort=breast cohort.root=DIR radiomics=single_slice_3d --out breast_3d.csv
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,11 +59,38 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_CHECK_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="values of the configuration in conf/, as train.py takes them"
-    )
     check.set_defaults(command=_check)
+    extract = commands.add_parser(
+        "extract",
+        help="extract the radiomics features of a cohort into the cache and a table",
+        description="Extract the radiomics features of every case that has an image and a mask. They are kept in the "
+        "cache, where train.py and predict.py find them, also under a Python without PyRadiomics (3.12 and later).",
+        epilog=_EXTRACT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    extract.add_argument("--out", type=Path, default=Path("radiomics.csv"), help="the table (default: radiomics.csv)")
+    extract.set_defaults(command=_extract)
+    for command in (check, extract):
+        command.add_argument(
+            "overrides", nargs="*", metavar="KEY=VALUE", help="values of the configuration in conf/, as for train.py"
+        )
     return parser
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from fusion.cohorts.load import load_cohort
+    from fusion.radiomics.extract import extract_features
+    from fusion.runs.tables import write_rows
+
+    config = _compose(options.overrides)
+    cache_dir = Path(config["cache_dir"])
+    cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
+    features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=cache_dir)
+    rows = zip(features.case_ids, features.values.tolist(), strict=True)
+    write_rows(options.out, ("case_id", *features.names), ((case_id, *values) for case_id, values in rows))
+    n_left_out = len(cohort.cases) - len(features.case_ids)
+    left_out = f"; {n_left_out} cases have none" if n_left_out else ""
+    print(f"{len(features.names)} features of {len(features.case_ids)} cases{left_out}: {options.out}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -74,7 +106,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain ``cohort`` and ``cache_dir`` of conf/train.yaml under the overrides."""
+    """The plain ``cohort``, ``radiomics`` and ``cache_dir`` of conf/train.yaml under the overrides."""
     if not _CONF_DIR.is_dir():
         raise FusionError(
             f"required the folder of the configuration {_CONF_DIR}, came no such folder.\n"
@@ -91,6 +123,7 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
             config = compose("train", overrides=list(overrides))
         return {
             "cohort": OmegaConf.to_container(config.cohort, resolve=True),
+            "radiomics": OmegaConf.to_container(config.radiomics, resolve=True),
             "cache_dir": config.cache_dir,
         }
     except (HydraException, OmegaConfBaseException, YAMLError) as error:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fusion.errors import FusionError
 from fusion.models.backbones import build_backbone
 from fusion.models.branches import BRANCHES, ClinicalBranch, ImageBranch, RadiomicsBranch
 from fusion.models.heads import HEADS
@@ -117,7 +118,13 @@ def build_network(
         clinical_groups: Name, kind and width of each encoded clinical column; empty leaves the branch out.
         n_labels: K.
         pretrained: Whether the backbone loads its weights, see ``build_backbone``.
+
+    Raises:
+        FusionError: For a branch that there is not, or a backbone that cannot be built.
     """
+    unknown = [name for name in model["branches"] if name not in BRANCHES]
+    if unknown or not model["branches"]:
+        raise FusionError(f"model.branches: required some of {', '.join(BRANCHES)}, came {list(model['branches'])}")
     d_embedding, dropout = model["d_embedding"], model["dropout"]
     branches: dict[str, nn.Module] = {}
     if "image" in model["branches"]:

@@ -69,7 +69,9 @@ class FusionModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The penalized loss, but for the penalty: that is a proximal step after the optimizer's."""
-        crops = augment(batch.crops.float() / 255, augmentation=self.augmentation)
+        crops = batch.crops.float() / 255
+        if "image" in self.network.names:
+            crops = augment(crops, augmentation=self.augmentation)
         output = self._fuse(batch, crops)
         weights = batch.weights * self.class_weights[batch.labels]
         fused = _weighted_loss(output.logits, batch.labels, weights)

@@ -1,0 +1,99 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_a_value_that_has_to_be_given_is_asked_for(command: Any, tmp_path: Path) -> None:
+    ended = command("train.py", "cohort=breast", f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.status == 1
+    assert ended.stderr.strip() == (
+        "required a value for cohort.root, came none; add to the command: cohort.root=..."
+    )
+    assert not (tmp_path / "run/config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("backbone=resnet19", "resnet18"),
+        ("split.n_fold=3", "Could not override 'split.n_fold'"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_an_option_that_is_not_there_is_hydras_message(
+    override: str, message: str, command: Any, tmp_path: Path
+) -> None:
+    ended = command("train.py", override, f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.status == 1
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("fold=7",), "fold: required all or a number from 0 to 0, came 7"),
+        (("backbone.name=resnet19",), "backbone.name: required a timm model, came 'resnet19'"),
+        (("split=center", "split.train=[north]", "split.test=[mars]"), "the cohort has ['east', 'north'"),
+        (("split=kfold", "split.n_folds=36"), "use fewer folds"),
+        (("cohort.simulation=null", "cohort.root=/nowhere"), "/nowhere"),
+        pytest.param(
+            ("trainer.accelerator=gpu",),
+            "trainer.accelerator",
+            marks=pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_message_and_nothing_is_trained(
+    overrides: tuple[str, ...], message: str, command: Any, tiny: tuple[str, ...], trained: Path, tmp_path: Path
+) -> None:
+    kept = [override for override in tiny if "n_patients" not in override or "cohort.simulation=null" not in overrides]
+    ended = command("train.py", *kept, *overrides, f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.status == 1
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "run/fold_0/model.ckpt").exists()
+
+
+def test_every_problem_of_a_table_is_told_before_anything_is_trained(
+    command: Any, tiny: tuple[str, ...], phantom: Any, tmp_path: Path
+) -> None:
+    def spoil(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        rows[0]["age"] = "old"
+        rows[1]["diagnosis"] = "perhaps"
+        rows[3]["id"] = rows[2]["id"]
+        return rows
+
+    cohort = phantom(spoil)
+    mine = ("cohort.simulation=null", f"cohort.root={cohort}")
+    ended = command("train.py", *tiny[1:], *mine, f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.status == 1
+    assert "table.csv, row 2 (case P001), column 'age'" in ended.stderr
+    assert "'perhaps'" in ended.stderr
+    assert "P003" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "run/split.csv").exists()
+
+
+def test_check_audits_a_cohort(
+    environment: dict[str, str], tiny: tuple[str, ...], trained: Path, phantom: Any
+) -> None:
+    def check(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        fusion = str(Path(sys.executable).with_name("fusion"))
+        return subprocess.run([fusion, "check", *arguments], capture_output=True, text=True, env=environment, check=False)
+
+    ended = check(tiny[0])
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Cohort phantom" in ended.stdout
+    assert "36" in ended.stdout
+    cohort = phantom(lambda rows: rows)
+    (cohort / "masks/P001.png").unlink()
+    ended = check("cohort.simulation=null", f"cohort.root={cohort}")
+    assert ended.returncode == 1
+    assert "masks/P001.png" in ended.stderr
+    assert "Traceback" not in ended.stderr

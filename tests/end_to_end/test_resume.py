@@ -1,0 +1,117 @@
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PREDICTIONS = "predictions.csv"
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    """A minute is far more than any of these takes."""
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_resuming_does_only_the_folds_that_are_not_finished(
+    command: Any, crossvalidated: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(crossvalidated, tmp_path / "run"))
+    shutil.rmtree(run / "fold_2")
+    (run / "fold_1/predictions_cases.csv").unlink()
+    for name in (PREDICTIONS, "metrics.json", "report.html"):
+        (run / name).unlink()
+    before = {number: state_of(run / f"fold_{number}") for number in (0, 1)}
+    command("train.py", f"resume={run}").succeeded()
+    assert state_of(run / "fold_0") == before[0]
+    assert state_of(run / "fold_1") != before[1]
+    for name in (PREDICTIONS, "features.csv", "config.yaml", "attributions/branches.csv"):
+        assert (run / name).read_bytes() == (crossvalidated / name).read_bytes(), name
+    assert (run / "report.html").exists()
+
+
+def test_resuming_a_finished_folder_trains_nothing(command: Any, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    before = state_of(run / "fold_0")
+    command("train.py", f"resume={run}").succeeded()
+    assert state_of(run / "fold_0") == before
+    for name in (PREDICTIONS, "metrics.json", "config.yaml"):
+        assert (run / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_resuming_leaves_no_other_run_folder(command: Any, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    runs = command.directory / "runs"
+    before = set(runs.rglob("*"))
+    command("train.py", f"resume={run}").succeeded()
+    assert set(runs.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
+    number: int, command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+) -> None:
+    """Interrupted in the first fold, and in the second."""
+    run = tmp_path / "run"
+    folds = ("split=kfold", "split.n_folds=3", "explain=none")
+    started = command.start("train.py", *tiny, *folds, f"hydra.run.dir={run}")
+    # Lightning makes the folder when the fit begins.
+    wait_for((run / f"fold_{number}").is_dir)
+    os.kill(started.process, signal.SIGINT)
+    ended = started.wait()
+    assert ended.status == 130
+    assert f"{number} of 3 folds are finished" in ended.stderr
+    assert f"python train.py resume={run}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (run / f"fold_{number}/predictions_cases.csv").exists()
+
+    command("train.py", f"resume={run}").succeeded()
+    assert (run / PREDICTIONS).read_bytes() == (crossvalidated / PREDICTIONS).read_bytes()
+
+
+def test_ctrl_c_before_anything_is_trained_says_how_to_go_on(
+    command: Any, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    cache = tmp_path / "cache"
+    started = command.start("train.py", *tiny, f"hydra.run.dir={run}", cache=cache)
+    wait_for((cache / "phantom").is_dir)
+    os.kill(started.process, signal.SIGINT)
+    ended = started.wait()
+    assert ended.status == 130
+    assert f"python train.py resume={run}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_is_no_run_is_one_message(command: Any, tmp_path: Path) -> None:
+    ended = command("train.py", f"resume={tmp_path}")
+    assert ended.status == 1
+    assert ended.stderr.strip() == f"required a run folder of train.py, came {tmp_path}, which has no config.yaml"
+
+
+def test_a_run_on_a_cohort_that_has_changed_is_refused(
+    command: Any, tiny: tuple[str, ...], phantom: Any, tmp_path: Path
+) -> None:
+    cohort = phantom(lambda rows: rows)
+    run = tmp_path / "run"
+    mine = ("cohort.simulation=null", f"cohort.root={cohort}")
+    overrides = [override for override in tiny if "simulation" not in override]
+    command("train.py", *overrides, *mine, "explain=none", f"hydra.run.dir={run}").succeeded()
+    lines = (cohort / "table.csv").read_text().splitlines()
+    (cohort / "table.csv").write_text("\n".join(lines[:-1]) + "\n")
+    before = state_of(run / "fold_0")
+    ended = command("train.py", f"resume={run}")
+    assert ended.status == 1
+    assert "the cohort's table has changed since" in ended.stderr
+    assert state_of(run / "fold_0") == before

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 
-from fusion.entry import messages_for_people, plain_config, resumable
+from fusion.entry import messages_for_people, plain_config, register_resolvers, resumable
 from fusion.errors import FusionError
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ def main(config: DictConfig) -> None:
     """Run once; a sweep calls this once a job."""
     from hydra.core.hydra_config import HydraConfig
 
-    with messages_for_people():
+    out_dir = Path(HydraConfig.get().runtime.output_dir if config.resume is None else config.resume)
+    with messages_for_people(), resumable(out_dir):
         if config.resume is None:
-            train(plain_config(config), Path(HydraConfig.get().runtime.output_dir))
+            train(plain_config(config), out_dir)
         else:
             from fusion.runs.folder import RunFolder
 
-            train(RunFolder.open(Path(config.resume)).config, Path(config.resume))
+            train(RunFolder.open(out_dir).config, out_dir)
 
 
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
@@ -60,6 +61,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     with manifest.stage("cohort"):
         cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=True)
         folds = make_folds(cohort, split=config["split"], seed=config["seed"])
+        chosen = _chosen(folds, config["fold"])
         manifest.record(split_sha256=run.write_split(cohort, folds))
     with manifest.stage("images"):
         crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=cache_dir, n_jobs=-1)
@@ -72,10 +74,9 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         files = {"table": root / config["cohort"]["table"], "weights": Path(config["backbone"]["weights"])}
         digests = file_digests(cohort.cases, n_jobs=-1)
         manifest.record(cohort=describe_cohort(cohort), sha256=digest_inputs(digests, cohort, files))
-    chosen = _chosen(folds, config["fold"])
     for fold in chosen:
         if not run.is_finished(fold.number):
-            with manifest.stage(f"fold_{fold.number}"), resumable(run, len(chosen)):
+            with manifest.stage(f"fold_{fold.number}"):
                 train_fold(cohort, fold, crops, features, config, run)
     with manifest.stage("evaluation"):
         metrics = evaluate_run(run, config)
@@ -153,4 +154,5 @@ def _chosen(folds: Sequence[Fold], wanted: str | int) -> Sequence[Fold]:
 
 
 if __name__ == "__main__":
+    register_resolvers()
     main()

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from fusion.entry import messages_for_people, plain_config, resumable
+from fusion.entry import messages_for_people, plain_config, register_resolvers, resumable
 from fusion.errors import FusionError
-from fusion.runs.folder import LAST_OF_FOLD, RunFolder
+from fusion.runs.folder import LAST_OF_FOLD
 
 
 def test_configuration_becomes_plain_with_interpolations_resolved() -> None:
@@ -61,25 +61,60 @@ def test_advice_for_other_programmers_is_silent_and_warnings_for_people_are_not(
     assert [str(warning.message) for warning in seen] == ["look at this"]
 
 
-@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def interrupt_as_lightning_does(error: type[BaseException]) -> None:
+    """Ctrl-C arrives, and what runs then answers it with an error of its own."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise error from None
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], signal: type[BaseException]
+    begun: Path, capsys: pytest.CaptureFixture[str], error: type[BaseException]
 ) -> None:
-    (tmp_path / "fold_0").mkdir()
-    (tmp_path / "fold_0" / LAST_OF_FOLD).touch()
-    with pytest.raises(SystemExit) as left, resumable(RunFolder(tmp_path), 5):
-        raise signal
+    (begun / "fold_0").mkdir()
+    (begun / "fold_0" / LAST_OF_FOLD).touch()
+    with pytest.raises(SystemExit) as left, resumable(begun):
+        interrupt_as_lightning_does(error)
     said = capsys.readouterr().err
     assert left.value.code == 130
-    assert f"1 of 5 folds are finished and kept in {tmp_path}; predict.py can use them." in said
-    assert f"python train.py resume={tmp_path}" in said
+    assert f"1 finished folds are kept in {begun}; predict.py can use them." in said
+    assert f"python train.py resume={begun}" in said
 
 
-def test_a_run_interrupted_in_its_first_fold_promises_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit), resumable(RunFolder(tmp_path), 5):
+def test_a_run_interrupted_in_its_first_fold_promises_nothing(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), resumable(begun):
         raise KeyboardInterrupt
     said = capsys.readouterr().err
-    assert "0 of 5 folds" in said
     assert "predict.py" not in said
+    assert f"python train.py resume={begun}" in said
+
+
+def test_a_run_interrupted_before_it_began_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, resumable(tmp_path):
+        raise KeyboardInterrupt
+    said = capsys.readouterr().err
+    assert left.value.code == 130
+    assert "nothing was begun yet" in said
+    assert "resume=" not in said
+
+
+@pytest.mark.parametrize("error", [FusionError("no"), SystemExit(2), ZeroDivisionError()])
+def test_what_is_no_interruption_passes(begun: Path, capsys: pytest.CaptureFixture[str], error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised, resumable(begun):
+        raise error
+    assert raised.value is error
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "b"), ("", "b"), ("a", "a")])
+def test_first_is_the_first_value_that_is_there(given: str | None, expected: str) -> None:
+    register_resolvers()
+    assert OmegaConf.create({"given": given, "found": "${first:${given},b}"}).found == expected

@@ -140,6 +140,13 @@ def test_predictions_refuse_what_is_no_probability(row: list[float]) -> None:
         predictions(probabilities=np.array([[0.9, 0.1], [0.8, 0.2], row]))
 
 
+def test_predictions_refuse_a_negative_probability_among_three() -> None:
+    thirds = np.full((3, 3), 1 / 3)
+    thirds[1] = 0.6, 0.6, -0.2
+    with pytest.raises(ValueError, match="must lie in"):
+        predictions(label_names=("benign", "malignant", "cyst"), probabilities=thirds)
+
+
 def test_predictions_refuse_a_patient_twice_in_a_fold() -> None:
     with pytest.raises(ValueError, match=r"duplicate row \(id, fold\): \[\('p1', 0\)\]"):
         predictions(folds=(0, 0, 0))

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 from fusion.errors import FusionError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from pathlib import Path
 
-    from fusion.runs.folder import RunFolder
+    from omegaconf import DictConfig
 
 _INTERRUPTED = 130
 _MISSING = "???"
+
+
+def register_resolvers() -> None:
+    """Add to the configuration's language: ``${first:a,b}`` is the first value that is neither null nor empty."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("first", lambda *values: next(filter(None, values)), replace=True)
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
@@ -66,16 +73,29 @@ def messages_for_people() -> Iterator[None]:
 
 
 @contextmanager
-def resumable(run: RunFolder, n_folds: int) -> Iterator[None]:
-    """On Ctrl-C, say what is kept and how to go on, and leave with status 130."""
+def resumable(run_dir: Path) -> Iterator[None]:
+    """On Ctrl-C, say what is kept in the run folder and how to go on, and leave with status 130."""
     try:
         yield
-    # Lightning turns Ctrl-C into an exit.
-    except (KeyboardInterrupt, SystemExit):
-        n_finished = len(run.finished)
-        print(
-            f"\ninterrupted: {n_finished} of {n_folds} folds are finished and kept in {run.path}"
-            f"{'; predict.py can use them' if n_finished else ''}.\nGo on with: python train.py resume={run.path}",
-            file=sys.stderr,
-        )
+    except BaseException as error:
+        if not _is_interrupt(error):
+            raise
+        print(f"\ninterrupted: {_what_is_kept(run_dir)}", file=sys.stderr)
         sys.exit(_INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    # Lightning turns Ctrl-C into an exit, or stumbles over it while a fit begins.
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _what_is_kept(run_dir: Path) -> str:
+    from fusion.runs.folder import RunFolder
+
+    if not (run_dir / "config.yaml").exists():
+        return "nothing was begun yet"
+    n_finished = len(RunFolder(run_dir).finished)
+    usable = "; predict.py can use them" if n_finished else ""
+    return f"{n_finished} finished folds are kept in {run_dir}{usable}.\nGo on with: python train.py resume={run_dir}"

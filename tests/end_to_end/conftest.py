@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 
+Rows = list[dict[str, str]]
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a command left behind."""
@@ -51,7 +54,9 @@ class Commands:
     def __init__(self, server: subprocess.Popen[str], root: Path, directory: Path, cache: Path) -> None:
         self._server, self._root, self.directory, self._cache = server, root, directory, cache
 
-    def start(self, script: str, *arguments: object, cache: Path | None = None, hidden: tuple[str, ...] = ()) -> Started:
+    def start(
+        self, script: str, *arguments: object, cache: Path | None = None, hidden: tuple[str, ...] = ()
+    ) -> Started:
         """Start ``python SCRIPT ARGUMENTS``, as if the packages ``hidden`` were not installed."""
         output = Path(tempfile.mkdtemp(dir=self.directory, prefix="output-"))
         request = {
@@ -125,11 +130,11 @@ def crossvalidated(command: Commands, tiny: tuple[str, ...], tmp_path_factory: p
 
 
 @pytest.fixture
-def phantom(fusion_cache: Path, trained: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Copies the tiny cohort, with its table as a function (rows in, rows out) leaves it."""
+def cohort(fusion_cache: Path, trained: Path, tmp_path: Path) -> Callable[..., tuple[str, ...]]:
+    """Copies the tiny cohort, with its table as a function (rows in, rows out) leaves it; gives the overrides."""
     import csv
 
-    def copy(change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> Path:
+    def copy(change: Callable[[Rows], Rows] = lambda rows: rows) -> tuple[str, ...]:
         (source,) = (fusion_cache / "phantom").iterdir()
         target = tmp_path / "cohort"
         shutil.copytree(source, target)
@@ -139,6 +144,7 @@ def phantom(fusion_cache: Path, trained: Path, tmp_path: Path) -> Callable[..., 
             writer = csv.DictWriter(stream, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        return target
+        names = "cohort.label.names=[benign,malignant]"
+        return ("cohort=phantom", "cohort.simulation=null", f"cohort.root={target}", "cohort.missing=[n/a]", names)
 
     return copy

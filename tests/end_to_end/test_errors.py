@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,7 @@ import pytest
 def test_a_value_that_has_to_be_given_is_asked_for(command: Any, tmp_path: Path) -> None:
     ended = command("train.py", "cohort=breast", f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.status == 1
-    assert ended.stderr.strip() == (
-        "required a value for cohort.root, came none; add to the command: cohort.root=..."
-    )
+    assert ended.stderr.strip() == ("required a value for cohort.root, came none; add to the command: cohort.root=...")
     assert not (tmp_path / "run/config.yaml").exists()
 
 
@@ -41,18 +38,18 @@ def test_an_option_that_is_not_there_is_hydras_message(
         (("backbone.name=resnet19",), "backbone.name: required a timm model, came 'resnet19'"),
         (("split=center", "split.train=[north]", "split.test=[mars]"), "the cohort has ['east', 'north'"),
         (("split=kfold", "split.n_folds=36"), "use fewer folds"),
-        (("cohort.simulation=null", "cohort.root=/nowhere"), "/nowhere"),
+        (("cohort=breast", "cohort.root=/nowhere"), "/nowhere"),
         pytest.param(
             ("trainer.accelerator=gpu",),
             "trainer.accelerator",
-            marks=pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a GPU"),
+            marks=pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU"),
         ),
     ],
 )
 def test_a_value_that_does_not_fit_is_one_message_and_nothing_is_trained(
     overrides: tuple[str, ...], message: str, command: Any, tiny: tuple[str, ...], trained: Path, tmp_path: Path
 ) -> None:
-    kept = [override for override in tiny if "n_patients" not in override or "cohort.simulation=null" not in overrides]
+    kept = tiny if "cohort=breast" not in overrides else tiny[1:]
     ended = command("train.py", *kept, *overrides, f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.status == 1
     assert message in ended.stderr
@@ -61,7 +58,7 @@ def test_a_value_that_does_not_fit_is_one_message_and_nothing_is_trained(
 
 
 def test_every_problem_of_a_table_is_told_before_anything_is_trained(
-    command: Any, tiny: tuple[str, ...], phantom: Any, tmp_path: Path
+    command: Any, tiny: tuple[str, ...], cohort: Any, tmp_path: Path
 ) -> None:
     def spoil(rows: list[dict[str, str]]) -> list[dict[str, str]]:
         rows[0]["age"] = "old"
@@ -69,9 +66,7 @@ def test_every_problem_of_a_table_is_told_before_anything_is_trained(
         rows[3]["id"] = rows[2]["id"]
         return rows
 
-    cohort = phantom(spoil)
-    mine = ("cohort.simulation=null", f"cohort.root={cohort}")
-    ended = command("train.py", *tiny[1:], *mine, f"hydra.run.dir={tmp_path / 'run'}")
+    ended = command("train.py", *tiny[1:], *cohort(spoil), f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.status == 1
     assert "table.csv, row 2 (case P001), column 'age'" in ended.stderr
     assert "'perhaps'" in ended.stderr
@@ -80,20 +75,20 @@ def test_every_problem_of_a_table_is_told_before_anything_is_trained(
     assert not (tmp_path / "run/split.csv").exists()
 
 
-def test_check_audits_a_cohort(
-    environment: dict[str, str], tiny: tuple[str, ...], trained: Path, phantom: Any
-) -> None:
+def test_check_audits_a_cohort(environment: dict[str, str], tiny: tuple[str, ...], cohort: Any, tmp_path: Path) -> None:
     def check(*arguments: str) -> "subprocess.CompletedProcess[str]":
         fusion = str(Path(sys.executable).with_name("fusion"))
-        return subprocess.run([fusion, "check", *arguments], capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(
+            [fusion, "check", *arguments], capture_output=True, text=True, env=environment, check=False
+        )
 
     ended = check(tiny[0])
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Cohort phantom" in ended.stdout
     assert "36" in ended.stdout
-    cohort = phantom(lambda rows: rows)
-    (cohort / "masks/P001.png").unlink()
-    ended = check("cohort.simulation=null", f"cohort.root={cohort}")
+    overrides = cohort()
+    (tmp_path / "cohort/masks/P001.png").unlink()
+    ended = check(*overrides)
     assert ended.returncode == 1
     assert "masks/P001.png" in ended.stderr
     assert "Traceback" not in ended.stderr

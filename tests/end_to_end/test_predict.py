@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 Rows = list[dict[str, str]]
-COLUMNS = (
-    "sex age pain gland side size_mm number shape edge echogenicity cystic_areas calcification posterior_enhancement "
-    "vascularity rat_tail_sign us_node_status node_long_short_ratio"
-).split()
+NOT_CLINICAL = {"id", "center", "diagnosis", "mask_id"}
 
 
 def rows_of(path: Path) -> Rows:
@@ -20,11 +17,6 @@ def rows_of(path: Path) -> Rows:
 
 def probabilities_of(path: Path, *keys: str) -> dict[tuple[str, ...], float]:
     return {tuple(row[key] for key in keys): float(row["prob_malignant"]) for row in rows_of(path)}
-
-
-def given(cohort: Path, *overrides: str) -> tuple[str, ...]:
-    """A cohort folder that is described as the phantom is."""
-    return ("cohort=phantom", "cohort.simulation=null", f"cohort.root={cohort}", *overrides)
 
 
 def test_a_run_folder_elsewhere_gives_the_same_probabilities(
@@ -61,19 +53,19 @@ def bare(rows: Rows) -> Rows:
     for number, row in enumerate(rows):
         row["mask_id"] = "" if number == 0 else row["id"]
         if number == 1:
-            row.update(dict.fromkeys(COLUMNS, ""))
+            row.update(dict.fromkeys(set(row) - NOT_CLINICAL, ""))
     return rows
 
 
 def test_a_patient_may_lack_the_mask_or_the_clinical_row(
-    command: Any, trained: Path, phantom: Any, tmp_path: Path
+    command: Any, trained: Path, cohort: Any, tmp_path: Path
 ) -> None:
-    cohort = given(phantom(bare), "cohort.mask='masks/{mask_id}.png'")
+    overrides = (*cohort(bare), "cohort.mask='masks/{mask_id}.png'")
     out = tmp_path / "out"
-    ended = command("predict.py", f"run={trained}", *cohort, f"hydra.run.dir={out}").succeeded()
+    ended = command("predict.py", f"run={trained}", *overrides, f"hydra.run.dir={out}").succeeded()
     found = probabilities_of(out / "predictions.csv", "patient_id")
     expected = probabilities_of(trained / "predictions.csv", "patient_id")
-    ids = list(row["patient_id"] for row in rows_of(out / "predictions.csv"))
+    ids = [row["patient_id"] for row in rows_of(out / "predictions.csv")]
     assert set(found) == set(expected)
     changed = {patient for patient in expected if abs(found[patient] - expected[patient]) > 1e-6}
     assert changed == {(ids[0],), (ids[1],)}
@@ -85,21 +77,21 @@ def test_a_patient_may_lack_the_mask_or_the_clinical_row(
     assert "1 of 36 cases are scored without the clinical branch" in ended.stdout
 
 
-def test_a_patient_with_nothing_is_named(command: Any, trained: Path, phantom: Any, tmp_path: Path) -> None:
+def test_a_patient_with_nothing_is_named(command: Any, trained: Path, cohort: Any, tmp_path: Path) -> None:
     def nothing(rows: Rows) -> Rows:
         rows = bare(rows)
-        rows[2].update(dict.fromkeys([*COLUMNS, "mask_id"], ""))
+        rows[2] |= dict.fromkeys(set(rows[2]) - NOT_CLINICAL | {"mask_id"}, "")
         return rows
 
-    cohort = given(phantom(nothing), "cohort.mask='masks/{mask_id}.png'")
-    ended = command("predict.py", f"run={trained}", *cohort, f"hydra.run.dir={tmp_path / 'out'}")
+    overrides = (*cohort(nothing), "cohort.mask='masks/{mask_id}.png'")
+    ended = command("predict.py", f"run={trained}", *overrides, f"hydra.run.dir={tmp_path / 'out'}")
     assert ended.status == 1
     assert "came none for 1 case(s): P003;" in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
 def test_without_outcomes_there_are_probabilities_and_no_figures(
-    command: Any, trained: Path, phantom: Any, tmp_path: Path
+    command: Any, trained: Path, cohort: Any, tmp_path: Path
 ) -> None:
     def unlabeled(rows: Rows) -> Rows:
         for row in rows:
@@ -107,7 +99,7 @@ def test_without_outcomes_there_are_probabilities_and_no_figures(
         return rows
 
     out = tmp_path / "out"
-    command("predict.py", f"run={trained}", *given(phantom(unlabeled)), f"hydra.run.dir={out}").succeeded()
+    command("predict.py", f"run={trained}", *cohort(unlabeled), f"hydra.run.dir={out}").succeeded()
     expected = probabilities_of(trained / "predictions.csv", "patient_id")
     assert probabilities_of(out / "predictions.csv", "patient_id") == pytest.approx(expected, abs=1e-6)
     assert {row["label"] for row in rows_of(out / "predictions.csv")} == {""}
@@ -115,7 +107,7 @@ def test_without_outcomes_there_are_probabilities_and_no_figures(
 
 
 def test_other_columns_and_another_outcome_are_no_obstacle(
-    command: Any, trained: Path, phantom: Any, tmp_path: Path
+    command: Any, trained: Path, cohort: Any, tmp_path: Path
 ) -> None:
     def other(rows: Rows) -> Rows:
         for row in rows:
@@ -123,18 +115,21 @@ def test_other_columns_and_another_outcome_are_no_obstacle(
             row["smoker"] = "12"
         return rows
 
-    overrides = ("cohort.label.names=[Warthin,adenoma]", "~cohort.clinical.age", "+cohort.clinical.smoker={kind: number}")
+    overrides = (
+        "cohort.label.names=[Warthin,adenoma]",
+        "~cohort.clinical.age",
+        "+cohort.clinical.smoker={kind: number}",
+    )
     out = tmp_path / "out"
-    ended = command("predict.py", f"run={trained}", *given(phantom(other), *overrides), f"hydra.run.dir={out}").succeeded()
+    ended = command("predict.py", f"run={trained}", *cohort(other), *overrides, f"hydra.run.dir={out}").succeeded()
     assert "clinical columns of training that the cohort does not have: age" in ended.stdout
     assert set(rows_of(out / "predictions.csv")[0]) >= {"prob_benign", "prob_malignant"}
     assert {row["label"] for row in rows_of(out / "predictions.csv")} == {""}
 
 
-def test_a_column_of_another_kind_is_refused(command: Any, trained: Path, phantom: Any, tmp_path: Path) -> None:
-    overrides = ("~cohort.clinical.age", "+cohort.clinical.age={kind: category}")
-    cohort = given(phantom(lambda rows: rows), *overrides)
-    ended = command("predict.py", f"run={trained}", *cohort, f"hydra.run.dir={tmp_path / 'out'}")
+def test_a_column_of_another_kind_is_refused(command: Any, trained: Path, cohort: Any, tmp_path: Path) -> None:
+    overrides = (*cohort(), "~cohort.clinical.age", "+cohort.clinical.age={kind: category}")
+    ended = command("predict.py", f"run={trained}", *overrides, f"hydra.run.dir={tmp_path / 'out'}")
     assert ended.status == 1
     assert "clinical column 'age': required the kind 'number', as in training, came 'category'" in ended.stderr
     assert not (tmp_path / "out/predictions.csv").exists()

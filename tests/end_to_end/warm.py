@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 _HEAVY = (
+    "captum.attr",
+    "fusion.report.html",
     "fusion.training.fit",
     "fusion.training.loggers",
-    "fusion.explanation.write",
-    "fusion.report.html",
+    "hydra",
     "matplotlib.pyplot",
+    "timm",
 )
 
 

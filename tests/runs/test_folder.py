@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from fusion.errors import FusionError
 from fusion.records import Case, Cohort, Fold
 from fusion.runs.folder import LAST_OF_FOLD, RunFolder
 from fusion.runs.tables import read_rows, write_rows
-from fusion.storage import file_digest
+from fusion.storage import file_digest, write_json
 
 CONFIG: dict[str, Any] = {"seed": 0, "name": "Köln: yes", "l1": 1e-5, "cohort": {"root": None, "labels": ["no", "1"]}}
 
@@ -35,7 +34,7 @@ def folds() -> tuple[Fold, ...]:
 def finish(run: RunFolder, number: int, threshold: float | None = 0.5, **tables: list[list[object]]) -> None:
     for name, rows in tables.items():
         write_rows(run.fold(number) / f"{name}.csv", ("fold", "value"), rows)
-    (run.fold(number) / "fold.json").write_text(json.dumps({"threshold": threshold}))
+    write_json(run.fold(number) / "fold.json", {"threshold": threshold})
     (run.fold(number) / "model.ckpt").touch()
     write_rows(run.fold(number) / LAST_OF_FOLD, ("fold", "id"), [[number, "x"]])
 
@@ -116,14 +115,14 @@ def test_another_split_is_refused_and_the_first_kept(tmp_path: Path, cohort: Coh
 
 def test_a_fold_is_finished_by_its_last_file_only(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    for number in (10, 9, 2):
+    for number in (10, 30, 9, 2, 21, 0, 14):
         finish(run, number)
     (run.fold(2) / LAST_OF_FOLD).unlink()
     for other in ("fold_x", "fold_7", "folds_1"):
         (tmp_path / other).mkdir()
-    assert run.finished == [9, 10]
+    assert run.finished == [0, 9, 10, 14, 21, 30]
     assert [run.is_finished(number) for number in (2, 7, 9)] == [False, False, True]
-    assert run.models == [tmp_path / "fold_9" / "model.ckpt", tmp_path / "fold_10" / "model.ckpt"]
+    assert run.models == [tmp_path / f"fold_{number}" / "model.ckpt" for number in run.finished]
 
 
 def test_a_run_without_a_finished_fold_has_no_models(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_it_is_on_disk_after_each_stage(tmp_path: Path) -> None:
 
 def test_a_stage_has_its_seconds_and_peak_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 12.3456])
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("fusion.runs.manifest.time.perf_counter", lambda: next(clock))
     manifest = Manifest(tmp_path / "manifest.json")
     with manifest.stage("cohort"):
         pass
@@ -134,6 +134,9 @@ def test_digests_of_the_inputs_do_not_depend_on_their_order(
     found = digest_inputs(digests, cohort, files)
     backwards = Cohort(name="b", cases=cohort.cases[::-1], label_names=cohort.label_names, clinical_columns=())
     assert found == digest_inputs(digests, backwards, files)
+    # Of contents, not of names.
+    names = tmp_path / "1.png", tmp_path / "4.png"
+    assert found == digest_inputs(digests | {names[0]: digests[names[1]], names[1]: digests[names[0]]}, cohort, files)
     assert found["table"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert set(found) == {"table", "images", "masks"}
 

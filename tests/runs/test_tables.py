@@ -129,5 +129,5 @@ def test_a_branch_that_no_case_has_is_empty(tmp_path: Path) -> None:
 def test_a_failed_table_leaves_the_old_one(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.csv", ("id",), [["1"]])
     with pytest.raises(csv.Error):
-        write_rows(tmp_path / "a.csv", ("id",), iter([["2"], 3]))  # type: ignore[list-item]
+        write_rows(tmp_path / "a.csv", ("id",), iter([["2"], 3]))  # type: ignore[arg-type]
     assert read_rows(tmp_path / "a.csv") == (["id"], [["1"]])

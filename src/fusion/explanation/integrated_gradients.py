@@ -38,12 +38,13 @@ def explain(model: FittedModel, inputs: Inputs, *, n_steps: int) -> Explanation:
     completeness error, in log-odds.
 
     Args:
-        model: On the CPU, in evaluation mode.
+        model: In evaluation mode; it is explained on the CPU, and left there.
         inputs: N cases.
         n_steps: Of the Gauss-Legendre quadrature.
     """
     from captum.attr import IntegratedGradients
 
+    model.network.cpu()
     method = IntegratedGradients(lambda *tensors: _log_odds(model, *tensors))
     columns = _column_of_input(model)
     pixels, radiomics, clinical, errors = [], [], [], []
@@ -91,6 +92,8 @@ def spread_cases(probabilities: NDArray[np.float64], n_cases: int) -> Sequence[i
 
 def _log_odds(model: FittedModel, image: Tensor, radiomics: Tensor, clinical: Tensor, present: Tensor) -> Tensor:
     logits = model.network(image, radiomics, clinical, present.expand(len(image), -1))
+    # With more than two labels the shift does not cancel out.
+    logits = logits + torch.tensor(model.prior_shift, dtype=logits.dtype)
     # A branch that is absent is not looked at; autograd asks for every input to be part of the result.
     untouched = sum(0.0 * part.flatten(1).sum(1) for part in (image, radiomics, clinical))
     odds: Tensor = logits[:, -1] - torch.logsumexp(logits[:, :-1], dim=1) + untouched

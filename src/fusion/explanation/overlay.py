@@ -44,6 +44,7 @@ def write_overlay(
         if mask.min() < 128 <= mask.max():
             axes.contour(mask, levels=[127.5], colors="#F0E442", linewidths=1)
         axes.set_axis_off()
-    figure.supxlabel(caption, fontsize=8)
+    # An id may hold a dollar sign.
+    figure.supxlabel(caption, fontsize=8, parse_math=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -33,9 +33,10 @@ class RadiomicsBranch(nn.Module):
     gates is a group lasso on the columns (Yuan & Lin, J R Stat Soc B 68:49, 2006): it cannot be evaded by scaling.
     """
 
-    def __init__(self, *, n_features: int, d_embedding: int, dropout: float, gate_start: float) -> None:
+    def __init__(self, *, n_features: int, d_embedding: int, dropout: float) -> None:
         super().__init__()
-        self.gates = nn.Parameter(torch.full((n_features,), gate_start))
+        # Open until the fit says where they start.
+        self.gates = nn.Parameter(torch.ones(n_features))
         self.directions = nn.Parameter(torch.randn(d_embedding, n_features))
         self.bias = nn.Parameter(torch.zeros(d_embedding))
         self.activate = nn.Sequential(nn.GELU(), nn.Dropout(dropout))

@@ -131,9 +131,7 @@ def build_network(
         trunk = build_backbone(backbone=backbone, n_channels=n_channels, n_px=n_px, pretrained=pretrained)
         branches["image"] = ImageBranch(backbone=trunk, d_embedding=d_embedding, dropout=dropout)
     if "radiomics" in model["branches"] and n_features:
-        branches["radiomics"] = RadiomicsBranch(
-            n_features=n_features, d_embedding=d_embedding, dropout=dropout, gate_start=model["gate_start"]
-        )
+        branches["radiomics"] = RadiomicsBranch(n_features=n_features, d_embedding=d_embedding, dropout=dropout)
     if "clinical" in model["branches"] and clinical_groups:
         branches["clinical"] = ClinicalBranch(
             groups=clinical_groups, d_category=model["d_category"], d_embedding=d_embedding, dropout=dropout

@@ -10,9 +10,10 @@ import numpy as np
 
 from fusion.errors import InputError, Problem
 from fusion.imaging.store import Crops
-from fusion.records import Case, Cohort, FeatureTable, Predictions
+from fusion.records import Case, ClinicalColumn, Cohort, FeatureTable, Predictions
 from fusion.runs.folder import RunFolder
 from fusion.runs.tables import concatenate
+from fusion.tabular.clinical import ColumnEncoder
 from fusion.training.fit import scoring_device
 from fusion.training.fitted import FittedModel
 from fusion.training.outputs import write_branches
@@ -22,17 +23,18 @@ def align_cohort(cohort: Cohort, model: FittedModel) -> Cohort:
     """The cohort with the model's label names; where the cohort's outcome is another one, labels are unknown.
 
     Raises:
-        InputError: If a clinical column has another kind than in training: its values would be misread.
+        InputError: If a clinical column has another kind than in training, or an ordered one other levels: its values
+            would be misread.
     """
-    kinds = {column.name: column.kind for column in cohort.clinical_columns}
+    columns = {column.name: column for column in cohort.clinical_columns}
     problems = [
         Problem(
             where=f"cohort {cohort.name}, clinical column {column.name!r}",
-            required=f"the kind {column.kind!r}, as in training",
-            came=repr(kinds[column.name]),
+            required=f"{_describe(column)}, as in training",
+            came=_describe(columns[column.name]),
         )
         for column in model.encoder.columns
-        if kinds.get(column.name, column.kind) != column.kind
+        if column.name in columns and _describe(columns[column.name]) != _describe(column)
     ]
     if problems:
         advice = "Describe the columns as the training cohort's mapping does, or leave them out."
@@ -95,6 +97,11 @@ def mean_threshold(models: Sequence[FittedModel]) -> float | None:
     """The mean of the models' frozen thresholds, for their averaged probability; None with more than two labels."""
     thresholds = [model.threshold for model in models if model.threshold is not None]
     return float(np.mean(thresholds)) if thresholds else None
+
+
+def _describe(column: ClinicalColumn | ColumnEncoder) -> str:
+    levels = f" with the levels {', '.join(column.levels)}" if column.kind == "ordered" else ""
+    return f"the kind {column.kind!r}{levels}"
 
 
 def _join(parts: Sequence[Predictions]) -> Predictions:

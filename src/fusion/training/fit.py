@@ -23,7 +23,7 @@ from fusion.training.callbacks import BestWeights, FitProgress
 from fusion.training.fitted import FittedModel, network_for, require_a_branch
 from fusion.training.inputs import Inputs, assemble_inputs, make_loader
 from fusion.training.module import FusionModule
-from fusion.training.penalty import penalty_scale
+from fusion.training.penalty import penalty_strength, starting_gates
 
 
 def fit_fold(
@@ -73,10 +73,14 @@ def fit_fold(
     class_weights, prior_shift = _balance(train, len(cohort.label_names))
     weights = patient_weights(train)
     n_batches = math.ceil(len(train) / config["trainer"]["batch_size"])
+    strength = penalty_strength(config["l1"])
+    if "radiomics" in network.names:
+        gates = network.branches["radiomics"].get_parameter("gates")
+        gates.data.copy_(_starting_gates(train, weights, class_weights, strength))
     module = FusionModule(
         network=network,
         class_weights=torch.from_numpy(class_weights),
-        penalty=config["l1"] * _l1_scale(train, weights, class_weights),
+        penalty=strength,
         channels=config["imaging"]["channels"],
         branch_loss=config["model"]["branch_loss"],
         optimizer=config["optimizer"],
@@ -146,12 +150,18 @@ def _balance(train: Inputs, n_labels: int) -> tuple[NDArray[np.float32], tuple[f
     return (1 / (n_labels * share)).astype(np.float32), tuple(np.log(n_labels * share).tolist())
 
 
-def _l1_scale(train: Inputs, weights: NDArray[np.float32], class_weights: NDArray[np.float32]) -> float:
-    if train.radiomics.shape[1] == 0:
-        return 0.0
-    labels = torch.from_numpy(train.labels)
-    balanced = torch.from_numpy(weights * class_weights[train.labels])
-    return penalty_scale(torch.from_numpy(train.radiomics), labels, balanced, len(class_weights))
+def _starting_gates(
+    train: Inputs, weights: NDArray[np.float32], class_weights: NDArray[np.float32], strength: float
+) -> torch.Tensor:
+    known = train.present_in(("radiomics",))[:, 0]
+    labels = train.labels[known]
+    return starting_gates(
+        torch.from_numpy(train.radiomics[known]),
+        torch.from_numpy(labels),
+        torch.from_numpy(weights[known] * class_weights[labels]),
+        n_labels=len(class_weights),
+        strength=strength,
+    )
 
 
 def _run_trainer(
@@ -204,6 +214,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             # An inner part of a dozen patients can lack a label in none but the last batch.
             warnings.filterwarnings("ignore", message=".*No positive samples.*|.*No negative samples.*")
+            # Lightning's own use of torch, which only Lightning can change.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -64,7 +64,8 @@ def assemble_inputs(
     crop_rows = _rows(cases, crops.case_ids)
     feature_rows = _rows(cases, features.case_ids)
     radiomics = np.zeros((len(cases), len(scaler.names)), dtype=np.float32)
-    if scaler.names:
+    # A table without rows has no names either.
+    if scaler.names and features.case_ids:
         radiomics[feature_rows >= 0] = scaler.transform(features)[feature_rows[feature_rows >= 0]]
     clinical, has_clinical = encoder.transform(cases)
     has_radiomics = (feature_rows >= 0) & bool(scaler.names)

@@ -98,7 +98,8 @@ class FusionModule(L.LightningModule):
         """Hold the backbone still for the first epochs, so that random heads do not unlearn its weights."""
         if "image" in self.network.names:
             trained = self.current_epoch >= self.freeze_epochs
-            self.network.branches["image"].get_submodule("backbone").requires_grad_(trained)
+            # A batch norm's statistics belong to its weights: in training they would drift.
+            self.network.branches["image"].get_submodule("backbone").requires_grad_(trained).train(trained)
 
     def on_train_epoch_end(self) -> None:
         """Log how many radiomics features are left."""
@@ -147,20 +148,14 @@ class FusionModule(L.LightningModule):
         super().optimizer_step(*args, **kwargs)
         if self.penalty == 0 or "radiomics" not in self.network.names:
             return
-        optimizer = self.optimizers(use_pl_optimizer=False)
         gates = self._gates()
-        state = optimizer.state.get(gates)  # type: ignore[union-attr]  # One optimizer, see configure_optimizers.
-        if not state:
-            return
-        group = next(g for g in optimizer.param_groups if any(p is gates for p in g["params"]))  # type: ignore[union-attr]
-        correction = 1 - group["betas"][1] ** float(state["step"])
-        curvature = (state["exp_avg_sq"] / correction).sqrt() + group["eps"]
-        proximal_step(gates, penalty=self.penalty, lr=group["lr"], curvature=curvature)
+        # Once per optimizer step, with that step's rate: the schedule moves on after it.
+        groups: Any = self.trainer.optimizers[0].param_groups
+        lr = next(group["lr"] for group in groups if any(parameter is gates for parameter in group["params"]))
+        proximal_step(gates, strength=self.penalty, lr=lr)
 
-    def _gates(self) -> Tensor:
-        gates = self.network.branches["radiomics"].gates
-        assert isinstance(gates, Tensor)
-        return gates
+    def _gates(self) -> nn.Parameter:
+        return self.network.branches["radiomics"].get_parameter("gates")
 
 
 def _weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

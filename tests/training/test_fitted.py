@@ -1,0 +1,153 @@
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fusion.errors import FusionError
+from fusion.training.fitted import FittedModel
+
+
+class Malice:
+    """Runs code where a pickle is trusted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture
+def model(data: Any) -> FittedModel:
+    fitted: FittedModel = data.fit(l1=1e-3, trainer__max_epochs=1)
+    return fitted
+
+
+@pytest.mark.parametrize("settings", [{"head__name": "gated"}, {"head__name": "concat"}], ids=["gated", "concat"])
+def test_a_saved_model_gives_the_same_scores(data: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+    model = data.fit(trainer__max_epochs=1, **settings).with_threshold(0.37)
+    model.save(tmp_path / "fold_0/model.ckpt")
+    again = FittedModel.load(tmp_path / "fold_0/model.ckpt")
+    inputs = model.assemble(data.cohort.cases, crops=data.crops, features=data.features)
+    one, other = (fitted.score(inputs, device="cpu") for fitted in (model, again))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+    np.testing.assert_allclose(one.opinions, other.opinions, atol=1e-6)
+    assert (one.gates is None) == (other.gates is None) == (settings["head__name"] == "concat")
+    assert again.threshold == 0.37
+    for name in ("settings", "encoder", "scaler", "label_names", "prior_shift", "fold"):
+        assert getattr(again, name) == getattr(model, name), name
+    assert again.feature_weights() == model.feature_weights()
+
+
+def test_a_checkpoint_holds_nothing_but_tensors_and_plain_values(model: FittedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "model.ckpt")
+    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    assert content["format"] == 1
+    assert content["label_names"] == ["benign", "malignant"]
+
+
+def test_a_checkpoint_does_not_ask_for_the_file_of_weights(model: FittedModel, tmp_path: Path) -> None:
+    settings = {**model.settings, "backbone": {**model.settings["backbone"], "weights": "/gone/weights.pth"}}
+    replace(model, settings=settings).save(tmp_path / "model.ckpt")
+    assert FittedModel.load(tmp_path / "model.ckpt").settings["backbone"]["weights"] == "/gone/weights.pth"
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.95])
+def test_a_truncated_checkpoint_is_told(model: FittedModel, tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "model.ckpt"
+    model.save(path)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(FusionError, match=r"model.ckpt: required a model that train.py wrote, came an unreadable file"):
+        FittedModel.load(path)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_a_pickle_with_code_is_told_and_its_code_is_not_run(
+    tmp_path: Path, write: Callable[[object, Path], object]
+) -> None:
+    write({"format": 1, "state_dict": Malice(tmp_path / "ran")}, tmp_path / "model.ckpt")
+    with pytest.raises(FusionError, match="required a model that train.py wrote, came an unreadable file"):
+        FittedModel.load(tmp_path / "model.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("content", "came"), [({"format": 99}, "99"), ([1, 2], "list"), ({"epoch": 3}, "None")])
+def test_a_file_of_another_format_is_told(tmp_path: Path, content: object, came: str) -> None:
+    torch.save(content, tmp_path / "model.ckpt")
+    with pytest.raises(FusionError, match=rf"required a model of format 1, came {came}"):
+        FittedModel.load(tmp_path / "model.ckpt")
+
+
+def test_a_checkpoint_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FusionError, match=r"absent.ckpt: required a model"):
+        FittedModel.load(tmp_path / "absent.ckpt")
+
+
+def test_a_case_is_scored_with_the_branches_it_has(data: Any, model: FittedModel) -> None:
+    cases = data.cohort.cases
+    inputs = model.assemble(cases, crops=data.crops, features=data.features)
+    scores = model.score(inputs, device="cpu")
+    assert np.isfinite(scores.probabilities).all()
+    np.testing.assert_allclose(scores.probabilities.sum(1), 1)
+    assert np.array_equal(np.isnan(scores.opinions).any(2), ~inputs.present)
+    np.testing.assert_allclose(np.nansum(scores.opinions, axis=2)[inputs.present], 1)
+    assert scores.gates is not None
+    assert (scores.gates[~inputs.present] == 0).all()
+    np.testing.assert_allclose(scores.gates.sum(1), 1, atol=1e-6)
+
+
+def test_a_case_is_scored_alike_whoever_is_scored_with_it(data: Any, model: FittedModel) -> None:
+    cases = data.cohort.cases
+    together = model.score(model.assemble(cases, crops=data.crops, features=data.features), device="cpu").probabilities
+    for row in (0, 3, 5, len(cases) - 1):
+        inputs = model.assemble([cases[row]], crops=data.crops, features=data.features)
+        np.testing.assert_allclose(model.score(inputs, device="cpu").probabilities[0], together[row], atol=1e-6)
+
+
+def test_a_case_without_any_branch_is_told(data: Any, model: FittedModel, drop: Callable[..., Any]) -> None:
+    bare = drop(data, patient="patient 25", branches=("image", "radiomics", "clinical"))
+    inputs = model.assemble(bare.cohort.cases, crops=bare.crops, features=bare.features)
+    with pytest.raises(FusionError, match=r"came none for 2 case\(s\): case 25/0, case 25/1; give them an image"):
+        model.score(inputs, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "branches", [("image",), ("clinical",), ("radiomics", "clinical"), ("image", "radiomics")], ids="+".join
+)
+def test_what_a_patient_lacks_does_not_matter_to_the_others(
+    data: Any, model: FittedModel, drop: Callable[..., Any], branches: tuple[str, ...]
+) -> None:
+    fewer = drop(data, patient="patient 26", branches=branches)
+    before, after = (data.probabilities(model), fewer.probabilities(model))
+    changed = [case.patient_id == "patient 26" for case in data.cases("test")]
+    np.testing.assert_allclose(after[~np.array(changed)], before[~np.array(changed)], atol=1e-6)
+    assert not np.allclose(after[changed], before[changed], atol=1e-9)
+
+
+def test_scores_become_predictions(data: Any, model: FittedModel) -> None:
+    cases = data.cohort.cases
+    scores = model.score(model.assemble(cases, crops=data.crops, features=data.features), device="cpu")
+    predictions = model.predictions(cases, scores, fold=data.fold)
+    assert predictions.case_ids == tuple(case.case_id for case in cases)
+    assert predictions.parts == tuple(data.fold.part_of(case.patient_id) for case in cases)
+    unlabeled = [replace(case, label=None) for case in cases]
+    anywhere = model.predictions(unlabeled, scores, fold=None)
+    assert set(anywhere.parts) == {"test"}
+    assert set(anywhere.labels) == {""}
+
+
+def test_feature_weights_are_the_survivors_by_size(model: FittedModel) -> None:
+    gates: Any = model.network.branches["radiomics"].gates
+    with torch.no_grad():
+        gates.copy_(torch.tensor([0.1, 0.0, -0.5, 0.3, 0.0, -0.2]))
+    assert [(name, round(weight, 6)) for name, weight in model.feature_weights()] == [
+        ("feature 2", -0.5),
+        ("feature 3", 0.3),
+        ("feature 5", -0.2),
+        ("feature 0", 0.1),
+    ]

@@ -1,0 +1,43 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fusion.runs.tables import read_branch_predictions, read_predictions
+from fusion.training.fitted import FittedModel
+from fusion.training.outputs import write_fold
+
+
+@pytest.mark.parametrize("head", ["gated", "concat"])
+def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, tmp_path: Path, head: str) -> None:
+    model = data.fit(trainer__max_epochs=1, head__name=head).with_threshold(0.4)
+    cases = data.cohort.cases
+    inputs = model.assemble(cases, crops=data.crops, features=data.features)
+    scores = model.score(inputs, device="cpu")
+    predictions = model.predictions(cases, scores, fold=data.fold)
+    write_fold(tmp_path, model=model, cases=cases, scores=scores, predictions=predictions, fold=data.fold)
+
+    assert FittedModel.load(tmp_path / "model.ckpt").threshold == 0.4
+    facts = json.loads((tmp_path / "fold.json").read_text())
+    assert facts["threshold"] == 0.4
+    assert facts["radiomics_candidates"] == 6
+    with (tmp_path / "features.csv").open(newline="") as stream:
+        weights = [(row["feature"], float(row["weight"])) for row in csv.DictReader(stream)]
+    assert weights == model.feature_weights()
+    read = read_predictions(tmp_path / "predictions_cases.csv", model="fusion")
+    assert read.case_ids == predictions.case_ids
+    assert np.array_equal(read.probabilities, predictions.probabilities)
+
+    with (tmp_path / "branches.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["case_id"] for row in rows] == [case.case_id for case in cases]
+    lacking = rows[[case.case_id for case in cases].index("case 3/0")]
+    assert lacking["radiomics_prob_malignant"] == ""
+    assert lacking["image_prob_malignant"] != ""
+    gates = [lacking[f"gate_{name}"] for name in ("image", "radiomics", "clinical")]
+    assert (gates == ["", "", ""]) if head == "concat" else (float(gates[1]) == 0 and float(gates[0]) > 0)
+    alone = read_branch_predictions(tmp_path / "branches.csv", "radiomics", ("benign", "malignant"))
+    assert len(alone.patient_ids) == int(inputs.present[:, 1].sum())

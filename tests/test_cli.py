@@ -104,6 +104,24 @@ def test_an_override_that_does_not_fit_is_one_message(
     assert "Traceback" not in error
 
 
+def test_extract_writes_the_features_of_the_cases_that_have_any(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("radiomics", reason="PyRadiomics is not installed: there is nothing to extract with")
+    shutil.copytree(CONF / "radiomics", tmp_path / "conf/radiomics")
+    (tmp_path / "conf/train.yaml").write_text(
+        f"defaults: [_self_, {{cohort: mine}}, {{radiomics: ultrasound_2d}}]\ncache_dir: {tmp_path / 'cache'}\n"
+    )
+    only_original = ["~radiomics.settings.imageType.Wavelet", "~radiomics.settings.imageType.LoG"]
+    out = tmp_path / "features.csv"
+    arguments = ["extract", "--out", str(out), f"cohort.root={root}", "radiomics.n_jobs=1", *only_original]
+    assert cli.main(arguments) == 0
+    header, *rows = out.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["1", "2"]
+    assert header.startswith("case_id,original_")
+    assert f"features of 2 cases; 1 cases have none: {out}" in capsys.readouterr().out
+
+
 def test_a_mapping_that_is_no_yaml_is_one_message(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (root.parent / "conf/cohort/mine.yaml").open("a") as stream:
         stream.write("banned: [Age\n")

@@ -82,7 +82,7 @@ def _extract(options: argparse.Namespace) -> None:
     from fusion.radiomics.extract import extract_features
     from fusion.runs.tables import write_rows
 
-    config = _compose(options.overrides)
+    config = _compose(options.overrides, "cohort", "radiomics")
     cache_dir = Path(config["cache_dir"])
     cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
     features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=cache_dir)
@@ -99,14 +99,14 @@ def _check(options: argparse.Namespace) -> None:
     from fusion.cohorts.load import load_cohort
     from fusion.cohorts.summary import summarize
 
-    config = _compose(options.overrides)
+    config = _compose(options.overrides, "cohort")
     cohort = load_cohort(config["cohort"], cache_dir=Path(config["cache_dir"]), require_labels=True)
     _read_images(cohort)
     Console().print(_summary_table(cohort.name, summarize(cohort)))
 
 
-def _compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain ``cohort``, ``radiomics`` and ``cache_dir`` of conf/train.yaml under the overrides."""
+def _compose(overrides: Sequence[str], *groups: str) -> dict[str, Any]:
+    """The plain groups and ``cache_dir`` of conf/train.yaml under the overrides."""
     if not _CONF_DIR.is_dir():
         raise FusionError(
             f"required the folder of the configuration {_CONF_DIR}, came no such folder.\n"
@@ -121,11 +121,8 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(_CONF_DIR)):
             config = compose("train", overrides=list(overrides))
-        return {
-            "cohort": OmegaConf.to_container(config.cohort, resolve=True),
-            "radiomics": OmegaConf.to_container(config.radiomics, resolve=True),
-            "cache_dir": config.cache_dir,
-        }
+        plain = {group: OmegaConf.to_container(config[group], resolve=True) for group in groups}
+        return plain | {"cache_dir": config.cache_dir}
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise FusionError(
             f"The configuration {' '.join(overrides)} cannot be composed: {error}\n"

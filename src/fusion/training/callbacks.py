@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import lightning as L
@@ -39,7 +40,7 @@ class BestWeights(L.Callback):
 
 
 class FitProgress(L.Callback):
-    """One line per fold on a terminal: epochs, time left, validation figures. Silent where there is no terminal."""
+    """One line per fold: moving on a terminal (epochs, time left, inner figures), at the end of the fit in a log."""
 
     def __init__(self, *, title: str) -> None:
         self._title = title
@@ -67,8 +68,11 @@ class FitProgress(L.Callback):
         self._progress.update(self._task, advance=1, figures=text)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Leave the line as it stands."""
+        """Leave the line as it stands; in a log, write what it would say."""
         self._progress.stop()
+        if self._progress.disable:
+            task = self._progress.tasks[self._task]
+            print(f"{self._title}: {trainer.current_epoch} epochs, last {task.fields['figures']}", file=sys.stderr)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Give the terminal back, also after Ctrl-C."""

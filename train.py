@@ -71,7 +71,9 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         features = extract_features(asked, radiomics=config["radiomics"], cache_dir=cache_dir)
     with manifest.stage("digests"):
         root = cohort_root(config["cohort"], cache_dir=cache_dir)
+        joined = [table["table"] for table in config["cohort"]["join"]]
         files = {"table": root / config["cohort"]["table"], "weights": Path(config["backbone"]["weights"])}
+        files |= {f"table {name}": root / name for name in joined}
         digests = file_digests(cohort.cases, n_jobs=-1)
         manifest.record(cohort=describe_cohort(cohort), sha256=digest_inputs(digests, cohort, files))
     for fold in chosen:

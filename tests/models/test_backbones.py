@@ -157,9 +157,7 @@ def test_a_file_of_another_architecture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{}, MONAI], ids=["timm", "monai"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no weights at all"])
-def test_a_file_that_is_no_file_of_weights_is_refused(
-    tmp_path: Path, settings: dict[str, Any], content: bytes
-) -> None:
+def test_a_file_that_is_no_file_of_weights_is_refused(tmp_path: Path, settings: dict[str, Any], content: bytes) -> None:
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(FusionError, match=r"backbone.weights: .*weights\.pth"):
         build(**(settings | {"weights": str(tmp_path / "weights.pth")}))
@@ -269,5 +267,7 @@ def test_an_option_that_the_library_does_not_have_is_told() -> None:
 
 
 def test_a_network_that_gives_no_embedding_is_told() -> None:
-    with pytest.raises(FusionError, match=r"required one embedding per image, came an output of shape \(1, 512, 1, 1\)"):
+    with pytest.raises(
+        FusionError, match=r"required one embedding per image, came an output of shape \(1, 512, 1, 1\)"
+    ):
         build(options={"global_pool": ""})

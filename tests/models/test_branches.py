@@ -7,7 +7,7 @@ from fusion.models.branches import ClinicalBranch, ImageBranch, RadiomicsBranch
 
 def radiomics_branch(n_features: int = 6) -> RadiomicsBranch:
     torch.manual_seed(0)
-    return RadiomicsBranch(n_features=n_features, d_embedding=4, dropout=0.0, gate_start=0.5)
+    return RadiomicsBranch(n_features=n_features, d_embedding=4, dropout=0.0)
 
 
 def test_image_branch_embeds_in_the_common_width() -> None:

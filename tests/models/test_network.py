@@ -16,7 +16,6 @@ MODEL = {
     "d_category": 2,
     "dropout": 0.0,
     "branch_dropout": 0.0,
-    "gate_start": 0.5,
 }
 BACKBONE = {"library": "timm", "name": "test_resnet", "weights": "none", "options": {}}
 

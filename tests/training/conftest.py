@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
         "dropout": 0.1,
         "branch_dropout": 0.1,
         "branch_loss": 0.5,
-        "gate_start": 0.2,
+        "label_smoothing": 0.0,
     },
     "backbone": {"library": "timm", "name": "test_resnet", "weights": "none", "options": {}},
     "head": {"name": "gated", "d_hidden": 8, "dropout": 0.1},
@@ -111,7 +111,11 @@ def make_data(tmp_path: Path) -> Callable[..., Data]:
     """
 
     def make(
-        *, n_patients: int = 30, label_names: tuple[str, ...] = ("benign", "malignant"), signal: float = 1.0, seed: int = 0
+        *,
+        n_patients: int = 30,
+        label_names: tuple[str, ...] = ("benign", "malignant"),
+        signal: float = 1.0,
+        seed: int = 0,
     ) -> Data:
         draw = np.random.default_rng(seed)
         cases, rows, features = [], [], []

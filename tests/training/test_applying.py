@@ -39,7 +39,9 @@ def test_another_outcome_is_no_label(data: Any, models: list[FittedModel]) -> No
 def test_a_column_of_another_kind_is_told(data: Any, models: list[FittedModel]) -> None:
     age, *others = data.cohort.clinical_columns
     changed = replace(data.cohort, clinical_columns=(replace(age, kind="category"), *others))
-    with pytest.raises(InputError, match=r"column 'age': required the kind 'number', as in training, came the kind 'ca"):
+    with pytest.raises(
+        InputError, match=r"column 'age': required the kind 'number', as in training, came the kind 'ca"
+    ):
         align_cohort(changed, models[0])
 
 
@@ -47,7 +49,9 @@ def test_an_ordered_column_of_other_levels_is_told(data: Any, models: list[Fitte
     age, shape, grade = data.cohort.clinical_columns
     for levels in (("low", "middle", "high", "highest"), ("high", "middle", "low")):
         changed = replace(data.cohort, clinical_columns=(age, shape, replace(grade, levels=levels)))
-        with pytest.raises(InputError, match=r"'grade': required the kind 'ordered' with the levels low, middle, high, as"):
+        with pytest.raises(
+            InputError, match=r"'grade': required the kind 'ordered' with the levels low, middle, high, as"
+        ):
             align_cohort(changed, models[0])
 
 
@@ -60,9 +64,7 @@ def test_folds_are_scored_one_below_the_other_and_averaged(
     data: Any, models: list[FittedModel], tmp_path: Path
 ) -> None:
     cases = data.cases("test")
-    folds = score_folds(
-        models, cases, crops=data.crops, features=data.features, out_dir=tmp_path, accelerator="cpu"
-    )
+    folds = score_folds(models, cases, crops=data.crops, features=data.features, out_dir=tmp_path, accelerator="cpu")
     assert folds.folds == (0,) * len(cases) + (1,) * len(cases)
     assert set(folds.parts) == {"test"}
     expected = [data.probabilities(model) for model in models]
@@ -87,7 +89,9 @@ def test_a_cohort_without_a_single_mask_is_scored_without_image_and_radiomics(
     folds = score_folds(models, cases, crops=crops, features=nothing, out_dir=tmp_path, accelerator="cpu")
     assert np.isfinite(folds.probabilities).all()
     notes = missing_inputs(models, replace(data.cohort, cases=tuple(cases)), crops=crops, features=nothing)
-    assert notes == [f"{len(cases)} of {len(cases)} cases are scored without the {b} branch" for b in ("image", "radiomics")]
+    assert notes == [
+        f"{len(cases)} of {len(cases)} cases are scored without the {b} branch" for b in ("image", "radiomics")
+    ]
 
 
 def test_what_is_missing_is_said(data: Any, models: list[FittedModel]) -> None:

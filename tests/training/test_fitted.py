@@ -71,7 +71,7 @@ def test_a_pickle_with_code_is_told_and_its_code_is_not_run(
     tmp_path: Path, write: Callable[[object, Path], object]
 ) -> None:
     write({"format": 1, "state_dict": Malice(tmp_path / "ran")}, tmp_path / "model.ckpt")
-    with pytest.raises(FusionError, match="required a model that train.py wrote, came an unreadable file"):
+    with pytest.raises(FusionError, match=r"required a model that train\.py wrote, came an unreadable file"):
         FittedModel.load(tmp_path / "model.ckpt")
     assert not (tmp_path / "ran").exists()
 

@@ -32,7 +32,9 @@ def assemble(data: Any) -> Callable[..., Inputs]:
 def test_presence_says_what_each_case_has(data: Any, assemble: Callable[..., Inputs]) -> None:
     inputs = assemble()
     lacking = {
-        case.case_id: tuple(row) for case, row in zip(inputs.cases, inputs.present.tolist(), strict=True) if not all(row)
+        case.case_id: tuple(row)
+        for case, row in zip(inputs.cases, inputs.present.tolist(), strict=True)
+        if not all(row)
     }
     assert lacking == {
         "case 2/0": (False, False, True),

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from typing import Any
 
 import lightning as L
@@ -8,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from fusion.models.network import FusionNet, build_network
 from fusion.training.inputs import Batch
-from fusion.training.module import FusionModule, _weighted_loss
+from fusion.training.module import FusionModule
 
 OPTIMIZER = {"lr": 1e-2, "lr_backbone": 1e-3, "lr_gates": 5e-3, "weight_decay": 0.1, "warmup_fraction": 0.2}
 STILL = dict.fromkeys(("rotate_deg", "scale", "shift", "flip", "gain", "contrast", "gamma", "speckle"), 0.0)
@@ -23,7 +24,6 @@ def make_network(branches: tuple[str, ...] = ("image", "radiomics", "clinical"))
             "d_category": 2,
             "dropout": 0.0,
             "branch_dropout": 0.0,
-            "gate_start": 0.2,
         },
         backbone={"library": "timm", "name": "test_resnet", "weights": "none", "options": {}},
         head={"name": "gated", "d_hidden": 6, "dropout": 0.0},
@@ -43,6 +43,7 @@ def make_module(**changes: Any) -> FusionModule:
         "penalty": 0.0,
         "channels": "image",
         "branch_loss": 0.5,
+        "label_smoothing": 0.0,
         "optimizer": OPTIMIZER,
         "augmentation": STILL,
         "n_steps": 20,
@@ -124,7 +125,7 @@ def test_the_rate_warms_up_and_falls_to_zero_as_a_cosine() -> None:
     assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert rates[12] == pytest.approx(0.5 + 0.5 * math.cos(math.pi * 8 / 16))
     assert rates[20] == pytest.approx(0.0, abs=1e-9)
-    assert all(later <= earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[4:]))
 
 
 def test_a_frozen_backbone_stands_still_and_then_learns() -> None:
@@ -136,8 +137,11 @@ def test_a_frozen_backbone_stands_still_and_then_learns() -> None:
     assert all(torch.equal(values, before[name]) for name, values in backbone.state_dict().items())
     module = make_module(freeze_epochs=2)
     run(module, n_epochs=3)
-    moved = [name for name, values in module.network.branches["image"].backbone.state_dict().items() if
-             not torch.equal(values, before[name])]
+    moved = [
+        name
+        for name, values in module.network.branches["image"].backbone.state_dict().items()
+        if not torch.equal(values, before[name])
+    ]
     assert any("running_mean" in name for name in moved)
     assert any("weight" in name for name in moved)
 
@@ -166,6 +170,12 @@ def test_the_loss_is_the_fused_one_and_a_share_of_each_branchs_own() -> None:
     torch.testing.assert_close(step(module, batch), expected)
 
 
+def test_smoothing_spreads_a_part_of_the_label_over_all() -> None:
+    logits, labels = torch.tensor([[0.2, 1.0]]), torch.tensor([1])
+    loss = make_module(label_smoothing=0.1)._loss(logits, labels, torch.ones(1))
+    torch.testing.assert_close(loss, -(logits.log_softmax(1) * torch.tensor([0.05, 0.95])).sum())
+
+
 def test_a_case_of_weight_zero_is_not_learned_from() -> None:
     module = make_module().eval()
     batch = make_batch(weights=torch.tensor([0.0, 1, 1, 1, 1, 1]))
@@ -190,14 +200,14 @@ def test_an_opinion_is_not_judged_where_the_branch_is_absent() -> None:
     module, without = make_module(branch_loss=1.0).eval(), make_module(branch_loss=0.0).eval()
     output = module(batch)
     weights = torch.tensor([0.5, 2.0])[batch.labels]
-    judged = [_weighted_loss(output.opinions[:, i], batch.labels, weights) for i in (1, 2)]
-    judged.append(_weighted_loss(output.opinions[2:, 0], batch.labels[2:], weights[2:]))
+    judged = [module._loss(output.opinions[:, i], batch.labels, weights) for i in (1, 2)]
+    judged.append(module._loss(output.opinions[2:, 0], batch.labels[2:], weights[2:]))
     torch.testing.assert_close(step(module, batch) - step(without, batch), torch.stack(judged).sum())
 
 
 def test_a_loss_without_any_weight_is_zero() -> None:
     logits = torch.randn(3, 2, requires_grad=True)
-    loss = _weighted_loss(logits, torch.tensor([0, 1, 1]), torch.zeros(3))
+    loss = make_module()._loss(logits, torch.tensor([0, 1, 1]), torch.zeros(3))
     loss.backward()
     assert loss == 0
     assert logits.grad is not None
@@ -205,18 +215,12 @@ def test_a_loss_without_any_weight_is_zero() -> None:
 
 
 def count_gates(penalty: float) -> int:
-    module = run(make_module(network=make_network(("radiomics",)), penalty=penalty, n_steps=60), n_epochs=60)
+    module = run(make_module(network=make_network(("radiomics",)), penalty=penalty, n_steps=40), n_epochs=40)
     return int(torch.count_nonzero(module.network.branches["radiomics"].gates))
 
 
 def test_a_larger_penalty_leaves_fewer_features_and_zero_leaves_all() -> None:
-    counts = [count_gates(penalty) for penalty in (0.0, 0.01, 0.03, 10.0)]
+    counts = [count_gates(penalty) for penalty in (0.0, 0.9, 5.0)]
     assert counts[0] == 5
     assert counts[-1] == 0
     assert counts == sorted(counts, reverse=True)
-
-
-def test_the_penalty_leaves_a_batch_without_radiomics_alone_at_the_start() -> None:
-    present = torch.tensor([[True, False, True]]).expand(6, -1)
-    module = run(make_module(penalty=1.0), n_epochs=1, batch=make_batch(present=present))
-    torch.testing.assert_close(module.network.branches["radiomics"].gates.detach(), torch.full((5,), 0.2))

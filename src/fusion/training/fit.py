@@ -83,6 +83,7 @@ def fit_fold(
         penalty=strength,
         channels=config["imaging"]["channels"],
         branch_loss=config["model"]["branch_loss"],
+        label_smoothing=config["model"]["label_smoothing"],
         optimizer=config["optimizer"],
         augmentation=config["trainer"]["augmentation"],
         n_steps=n_batches * config["trainer"]["max_epochs"],
@@ -214,6 +215,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             # An inner part of a dozen patients can lack a label in none but the last batch.
             warnings.filterwarnings("ignore", message=".*No positive samples.*|.*No negative samples.*")
+            # A fold that was interrupted is fitted from its start, and its losses are written anew.
+            warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
             # Lightning's own use of torch, which only Lightning can change.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             yield

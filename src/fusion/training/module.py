@@ -27,9 +27,10 @@ class FusionModule(L.LightningModule):
     Args:
         network: To be trained.
         class_weights: (K,) weight of each label in the loss.
-        penalty: Weight of the sum of absolute gates, already scaled (see ``penalty_scale``).
+        penalty: Strength of the L1 penalty on the radiomics gates, see ``penalty_strength``.
         channels: How the image input is composed of image and mask.
         branch_loss: Weight of each branch's own loss against the fused one.
+        label_smoothing: Part of a label's probability that is spread over all labels in the loss.
         optimizer: ``conf/optimizer``: ``lr``, ``lr_backbone``, ``lr_gates``, ``weight_decay``, ``warmup_fraction``.
         augmentation: See ``augment``.
         n_steps: Steps of the whole fit, for the learning-rate schedule.
@@ -44,6 +45,7 @@ class FusionModule(L.LightningModule):
         penalty: float,
         channels: str,
         branch_loss: float,
+        label_smoothing: float,
         optimizer: Mapping[str, Any],
         augmentation: Mapping[str, Any],
         n_steps: int,
@@ -53,7 +55,8 @@ class FusionModule(L.LightningModule):
         self.network = network
         self.class_weights: Tensor
         self.register_buffer("class_weights", class_weights)
-        self.penalty, self.channels, self.branch_loss = penalty, channels, branch_loss
+        self.penalty, self.channels = penalty, channels
+        self.branch_loss, self.label_smoothing = branch_loss, label_smoothing
         self.optimizer_settings, self.augmentation = optimizer, augmentation
         self.n_steps, self.freeze_epochs = n_steps, freeze_epochs
         self.validation_loss = MeanMetric()
@@ -74,10 +77,10 @@ class FusionModule(L.LightningModule):
             crops = augment(crops, augmentation=self.augmentation)
         output = self._fuse(batch, crops)
         weights = batch.weights * self.class_weights[batch.labels]
-        fused = _weighted_loss(output.logits, batch.labels, weights)
+        fused = self._loss(output.logits, batch.labels, weights)
         known = batch.present[:, [BRANCHES.index(name) for name in self.network.names]]
         branches = {
-            name: _weighted_loss(output.opinions[:, i], batch.labels, weights * known[:, i])
+            name: self._loss(output.opinions[:, i], batch.labels, weights * known[:, i])
             for i, name in enumerate(self.network.names)
         }
         self.log("train/loss", fused, on_epoch=True, on_step=False, batch_size=len(batch.rows))
@@ -157,8 +160,7 @@ class FusionModule(L.LightningModule):
     def _gates(self) -> nn.Parameter:
         return self.network.branches["radiomics"].get_parameter("gates")
 
-
-def _weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean cross-entropy over the batch; 0 where every weight is."""
-    losses = functional.cross_entropy(logits, labels, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """Weighted mean cross-entropy over the batch; 0 where every weight is."""
+        losses = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+        return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)

@@ -1,0 +1,138 @@
+"""Every option of every group of conf/ composes, builds, learns from one batch and scores, offline.
+
+A new file in conf/ is walked without a word here; only an option that cannot work alone needs a line in NEEDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fusion.records import Cohort, Fold
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = sorted(path.relative_to(ROOT / "conf").with_suffix("").as_posix() for path in ROOT.glob("conf/*/*.yaml"))
+DATA = ROOT / "../shared/data"
+REAL = ("cohort/breast", "cohort/busbra")
+# What an option asks of its user, or of a tiny cohort without network.
+NEEDS = {
+    "backbone": ["imaging.n_px=32"],
+    "cohort/table": [
+        "cohort.simulation=null",
+        "cohort.name=mine",
+        "cohort.root={phantom}",
+        "cohort.table=table.csv",
+        "cohort.key=id",
+        "cohort.image='images/{{id}}.png'",
+        "cohort.mask='masks/{{id}}.png'",
+        "cohort.label.column=diagnosis",
+        "cohort.label.names=[benign,malignant]",
+        "+cohort.clinical.age={{kind: number}}",
+    ],
+    "split/center": ["split.train=[north,east]", "split.test=[south,west]"],
+    "split/column": ["cohort.fold=center"],
+}
+Composer = Callable[[Sequence[str]], dict[str, Any]]
+
+
+def marked(option: str) -> Any:
+    if option not in REAL:
+        return option
+    absent = not (DATA / Path(option).name).is_dir()
+    reason = f"the cohort is not at {DATA.relative_to(ROOT) / Path(option).name}"
+    return pytest.param(option, marks=[pytest.mark.real_data, pytest.mark.skipif(absent, reason=reason)])
+
+
+@pytest.fixture(scope="module")
+def phantom(compose: Composer, tiny: tuple[str, ...], fusion_cache: Path) -> Path:
+    """Folder of the tiny simulated cohort."""
+    from fusion.cohorts.load import cohort_root
+
+    return cohort_root(compose(tiny)["cohort"], cache_dir=fusion_cache)
+
+
+@pytest.fixture
+def overrides(tiny: tuple[str, ...], phantom: Path) -> Callable[[str], list[str]]:
+    """The command of an option."""
+
+    def command(option: str) -> list[str]:
+        group, name = option.split("/")
+        # The option has the last word on what it is about.
+        kept = [override for override in tiny if not override.startswith(f"{group}.")]
+        needs = [*NEEDS.get(group, []), *NEEDS.get(option, [])]
+        cohort = [f"cohort.root={(DATA / name).resolve()}"] if option in REAL else []
+        return [f"{group}={name}", *kept, *cohort, *(need.format(phantom=phantom) for need in needs)]
+
+    return command
+
+
+def small(cohort: Cohort, fold: Fold) -> tuple[Cohort, Fold]:
+    """Two patients of each label to train on, one of each to stop on and to test."""
+
+    def pick(patients: frozenset[str], n_each: int) -> frozenset[str]:
+        by_label = {label: [] for label in cohort.label_names}  # type: dict[str, list[str]]
+        for patient_id in sorted(patients):
+            by_label[str(cohort.patients[patient_id][0].label)].append(patient_id)
+        return frozenset(patient_id for group in by_label.values() for patient_id in group[:n_each])
+
+    parts = {"train": pick(fold.train, 2), "validation": pick(fold.validation, 1), "test": pick(fold.test, 1)}
+    cases = tuple(case for case in cohort.cases if any(case.patient_id in part for part in parts.values()))
+    return replace(cohort, cases=cases), replace(fold, **parts)
+
+
+@pytest.mark.parametrize("option", [marked(option) for option in OPTIONS])
+def test_option_trains_on_one_batch_and_scores(
+    option: str, overrides: Any, compose: Composer, fusion_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fusion.cohorts.load import load_cohort
+    from fusion.evaluation.evaluate import evaluate
+    from fusion.evaluation.pooling import pool_cases
+    from fusion.explanation.write import write_explanations
+    from fusion.imaging.store import open_crops
+    from fusion.radiomics.extract import extract_features
+    from fusion.splits.folds import make_folds
+    from fusion.training.fit import fit_fold
+    from fusion.training.loggers import open_loggers
+
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    config = compose([*overrides(option), "radiomics.n_jobs=1", "evaluation.n_bootstrap=20"])
+    whole = load_cohort(config["cohort"], cache_dir=fusion_cache, require_labels=True)
+    cohort, fold = small(whole, make_folds(whole, split=config["split"], seed=config["seed"])[0])
+    crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=fusion_cache, n_jobs=1)
+    features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=fusion_cache)
+
+    with open_loggers(config, fold_dir=tmp_path / "fold_0") as loggers:
+        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers)
+    scores = model.score(model.assemble(cohort.cases, crops=crops, features=features), device="cpu")
+    write_explanations(
+        tmp_path,
+        images_dir=tmp_path,
+        model=model,
+        cases=cohort.cases[:1],
+        probabilities=scores.probabilities[:1, -1],
+        crops=crops,
+        features=features,
+        settings={**config["explain"], "n_cases": 1, "n_steps": 2},
+    )
+    cases = model.predictions(cohort.cases, scores, fold=fold)
+    figures = evaluate(pool_cases(cases), cases, thresholds={0: 0.5}, seed=0, **config["evaluation"])
+    assert np.isfinite(scores.probabilities).all()
+    assert figures["test"]["auc"]["n"] == 2
+
+
+def test_the_walk_finds_the_options() -> None:
+    assert {"backbone/resnet50", "head/gated", "split/kfold", "cohort/breast", "logger/wandb"} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("cohort/")])
+def test_predict_composes_with_every_cohort(option: str) -> None:
+    import hydra
+
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        config = hydra.compose("predict", overrides=[option.replace("/", "="), "run=DIR"])
+    assert "clinical" in config.cohort

@@ -131,7 +131,7 @@ def test_a_column_of_another_kind_is_refused(command: Any, trained: Path, cohort
     overrides = (*cohort(), "~cohort.clinical.age", "+cohort.clinical.age={kind: category}")
     ended = command("predict.py", f"run={trained}", *overrides, f"hydra.run.dir={tmp_path / 'out'}")
     assert ended.status == 1
-    assert "clinical column 'age': required the kind 'number', as in training, came 'category'" in ended.stderr
+    assert "clinical column 'age': required the kind 'number', as in training, came the kind 'category'" in ended.stderr
     assert not (tmp_path / "out/predictions.csv").exists()
 
 

@@ -127,7 +127,7 @@ def test_cases_are_spread_over_the_ranking() -> None:
     assert list(spread_cases(np.array([0.5, 0.5, 0.5]), 2)) == [0, 2]
 
 
-def _odds_of_nothing(example: Any, present: Tensor) -> Tensor:
+def _odds_of_nothing(example: Any, present: Tensor) -> Any:
     """Log-odds of the black image, the average patient, no category."""
     zeros = (torch.zeros(1, 2, 32, 32), torch.zeros(1, 4), torch.zeros(1, len(example.model.encoder.inputs)))
     with torch.no_grad():

@@ -16,7 +16,7 @@ from fusion.models.backbones import Backbone, build_backbone
 CONF = Path(__file__).parents[2] / "conf/backbone"
 # The smallest side at which every backbone of the configuration still has something left to pool.
 N_PX = 32
-MONAI = {"library": "monai", "name": "DenseNet121", "weights": "none", "d_embedding": 12, "options": {}}
+MONAI: dict[str, Any] = {"library": "monai", "name": "DenseNet121", "weights": "none", "d_embedding": 12, "options": {}}
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ BACKBONE = {"library": "timm", "name": "test_resnet", "weights": "none", "option
 
 def make_network(*, head: str = "gated", **changes: Any) -> FusionNet:
     torch.manual_seed(0)
-    inputs = {"n_features": N_FEATURES, "clinical_groups": GROUPS}
+    inputs: dict[str, Any] = {"n_features": N_FEATURES, "clinical_groups": GROUPS}
     inputs |= {name: changes.pop(name) for name in list(changes) if name in inputs}
     return build_network(
         model=MODEL | changes,

@@ -20,6 +20,9 @@ class GatedHead(nn.Module):
         self.decide = nn.Sequential(
             nn.Linear(d_embedding, d_hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_hidden, n_labels)
         )
+        # Nothing to add at first: what a small cohort cannot teach the MLP, it had better not say.
+        nn.init.zeros_(self.decide[-1].get_parameter("weight"))
+        nn.init.zeros_(self.decide[-1].get_parameter("bias"))
 
     def forward(self, embeddings: Tensor, opinions: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse.

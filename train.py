@@ -134,7 +134,7 @@ def evaluate_run(run: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
     write_predictions(run.path / "predictions.csv", patients)
     metrics = evaluate(patients, cases, thresholds=run.thresholds, seed=config["seed"], **config["evaluation"])
     table = run.path / "attributions" / "branches.csv"
-    metrics["branches"] = {
+    alone = {
         branch: evaluate_branch(
             pool_cases(read_branch_predictions(table, branch, cases.label_names)),
             seed=config["seed"],
@@ -142,6 +142,8 @@ def evaluate_run(run: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
         )
         for branch in config["model"]["branches"]
     }
+    # A cohort need not have every branch that the model knows.
+    metrics["branches"] = {branch: figures for branch, figures in alone.items() if figures}
     write_json(run.path / "metrics.json", metrics)
     return metrics
 

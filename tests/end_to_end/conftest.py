@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-
 Rows = list[dict[str, str]]
 
 

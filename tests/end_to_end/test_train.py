@@ -5,8 +5,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 FIRST = tuple[Path, "subprocess.CompletedProcess[str]"]
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -77,7 +77,7 @@ def test_input_is_normalized_as_the_model_expects_it() -> None:
 
 def test_a_vit_takes_the_size_of_the_image() -> None:
     backbone = build(name="vit_tiny_patch16_224", n_px=48, options={"img_size": 48})
-    assert backbone.trunk.pos_embed.shape[1] == 1 + 3 * 3
+    assert backbone.trunk.get_parameter("pos_embed").shape[1] == 1 + 3 * 3
     assert backbone(images(3, n_px=48)).shape == (2, 192)
 
 
@@ -119,7 +119,8 @@ def test_a_vits_file_is_resampled_to_the_size_of_the_image(tmp_path: Path) -> No
     torch.save(donor.state_dict(), tmp_path / "weights.pth")
     options = {"img_size": N_PX, "depth": 1}
     backbone = build(name="vit_tiny_patch16_224", options=options, weights=str(tmp_path / "weights.pth"))
-    assert torch.equal(backbone.trunk.blocks[0].attn.qkv.weight, donor.blocks[0].attn.qkv.weight)
+    own = backbone.trunk.get_parameter("blocks.0.attn.qkv.weight")
+    assert torch.equal(own, donor.get_parameter("blocks.0.attn.qkv.weight"))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_monai_classifiers_file_is_adapted_to_one_channel_and_loses_its_head(tmp_path: Path) -> None:
-    from monai.networks.nets import DenseNet121
+    from monai.networks.nets.densenet import DenseNet121
 
     donor = DenseNet121(spatial_dims=2, in_channels=3, out_channels=1000).state_dict()
     torch.save(donor, tmp_path / "weights.pth")

@@ -32,7 +32,7 @@ def test_a_gate_cannot_be_evaded_by_scaling_the_directions() -> None:
     branch, rows = radiomics_branch(), torch.randn(3, 6)
     before = branch(rows)
     with torch.no_grad():
-        branch.directions *= torch.tensor([0.01, 1.0, 5.0, 100.0, 2.0, 0.5])
+        branch.directions.mul_(torch.tensor([0.01, 1.0, 5.0, 100.0, 2.0, 0.5]))
     torch.testing.assert_close(branch(rows), before)
 
 

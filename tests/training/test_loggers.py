@@ -46,7 +46,7 @@ def test_a_fold_that_is_fitted_again_replaces_its_metrics(
 
 
 def test_tensorboard_holds_the_same_beside_it(data: Any, config: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     with open_loggers(config({"logger.name": "tensorboard"}), fold_dir=tmp_path / "fold_0") as loggers:
         data.fit(loggers=loggers, trainer__max_epochs=2)
@@ -123,7 +123,7 @@ def test_wandb_keeps_the_run_on_this_machine_and_closes_it_when_the_fit_fails(tm
         [sys.executable, "-W", "ignore", "-c", WANDB, str(tmp_path / "run")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=home,
         check=False,
     )

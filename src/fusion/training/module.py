@@ -139,7 +139,7 @@ class FusionModule(L.LightningModule):
                 backbone.append(parameter)
             elif name == "branches.radiomics.gates":
                 gates.append(parameter)
-            # A direction is normalized, so decay would only change its learning rate; biases are never decayed.
+            # A direction is normalized, so decay would only change its learning rate; the heads' biases have none.
             elif parameter.ndim == 1 or name == "branches.radiomics.directions":
                 undecayed.append(parameter)
             else:

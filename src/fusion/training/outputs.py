@@ -42,7 +42,7 @@ def _write_features(path: Path, model: FittedModel) -> None:
 
 def write_branches(path: Path, model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None) -> None:
     """``branches.csv``: each case's gates and each branch's own probabilities, empty where the branch is absent."""
-    names = model.network.names
+    names = model.settings["model"]["branches"]
     opinions = [branch_column(branch, label) for branch in names for label in model.label_names]
     gates = [f"{_GATE}{branch}" for branch in names]
     header = ("case_id", "patient_id", "center", "fold", "part", "label", *gates, *opinions)
@@ -52,10 +52,16 @@ def write_branches(path: Path, model: FittedModel, cases: Sequence[Case], scores
 def _branch_rows(
     model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None
 ) -> Iterator[tuple[object, ...]]:
-    missing = np.full((len(cases), len(model.network.names)), np.nan)
-    gates = missing if scores.gates is None else scores.gates
+    # The columns are the configured branches, so that folds agree also where one of them could not have a branch.
+    names = list(model.settings["model"]["branches"])
+    columns = [names.index(name) for name in model.network.names]
+    gates = np.full((len(cases), len(names)), np.nan)
+    opinions = np.full((len(cases), len(names), len(model.label_names)), np.nan)
+    opinions[:, columns] = scores.opinions
+    if scores.gates is not None:
+        gates[:, columns] = scores.gates
     for row, case in enumerate(cases):
         part = "test" if fold is None else fold.part_of(case.patient_id)
-        numbers = (*gates[row].tolist(), *scores.opinions[row].ravel().tolist())
+        numbers = (*gates[row].tolist(), *opinions[row].ravel().tolist())
         blank = ("" if np.isnan(number) else number for number in numbers)
         yield case.case_id, case.patient_id, case.center, model.fold, part, case.label or UNLABELED, *blank

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fusion.errors import FusionError
+
 # The l1 that is half of the penalty which no feature withstands.
 _HALF = 1e-3
 
@@ -14,7 +16,12 @@ def penalty_strength(l1: float) -> float:
 
     It saturates, so that the decades 1e-4 to 1e-2 span the way from nearly all features (0.09) over half of the penalty
     (1e-3: 0.5) to a handful (0.91), whatever the cohort.
+
+    Raises:
+        FusionError: If it is negative.
     """
+    if l1 < 0:
+        raise FusionError(f"l1: required 0 or more, came {l1}; 0 keeps every feature")
     return l1 / (l1 + _HALF)
 
 

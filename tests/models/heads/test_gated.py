@@ -37,6 +37,6 @@ def test_a_lone_branch_decides_by_its_opinion_and_its_embedding() -> None:
 def test_a_higher_score_is_a_larger_gate() -> None:
     head = make_head()
     with torch.no_grad():
-        head.scores[1].bias += 3
+        head.scores[1].get_parameter("bias").add_(3)
     _, gates = head(torch.zeros(1, 3, 4), torch.zeros(1, 3, 2), torch.ones(1, 3, dtype=torch.bool))
     assert gates[0, 1] > 0.5

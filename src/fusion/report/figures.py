@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fusion.evaluation.calibration import ReliabilityBin, reliability_curve
 from fusion.evaluation.discrimination import RocCurve, roc_curve
-from fusion.report.run_folder import RunFolder
+from fusion.report.run_folder import FinishedRun
 from fusion.storage import atomic_path
 
 # Okabe & Ito's colors, safe for the color-blind (jfly.uni-koeln.de/color), without yellow, which print loses.
@@ -77,7 +77,7 @@ class Drawing(NamedTuple):
     absent: str | None
 
 
-def write_figures(run: RunFolder) -> dict[str, Drawing]:
+def write_figures(run: FinishedRun) -> dict[str, Drawing]:
     """Write ``figures/<name>.svg`` for every figure that the run has the numbers for; the same run, the same bytes."""
     drawings = {}
     for name, title, caption, made in _figures(run):
@@ -239,7 +239,7 @@ def interval_text(estimate: Estimate) -> str:
     return f"{estimate['value']:.3f} ({estimate['ci_low']:.3f} to {estimate['ci_high']:.3f})"
 
 
-def _figures(run: RunFolder) -> Iterator[tuple[str, str, str, Figure | str]]:
+def _figures(run: FinishedRun) -> Iterator[tuple[str, str, str, Figure | str]]:
     """Name, title, caption, and the figure or why there is none."""
     yield (
         "roc",
@@ -290,7 +290,7 @@ def _figures(run: RunFolder) -> Iterator[tuple[str, str, str, Figure | str]]:
         )
 
 
-def _roc(run: RunFolder) -> Figure | str:
+def _roc(run: FinishedRun) -> Figure | str:
     test = run.test
     if len(set(test.labels)) < len(test.label_names):
         return "The labeled test patients do not have all labels."
@@ -305,7 +305,7 @@ def _roc(run: RunFolder) -> Figure | str:
     return draw_roc(curves, None)
 
 
-def _roc_centers(run: RunFolder) -> Figure | str:
+def _roc_centers(run: FinishedRun) -> Figure | str:
     test = run.test
     if len(test.label_names) > 2:
         return "It needs an outcome of two labels; the table has the figures of each center."
@@ -323,7 +323,7 @@ def _roc_centers(run: RunFolder) -> Figure | str:
     return draw_roc(curves[: len(COLORS)], None)
 
 
-def _reliability(run: RunFolder) -> Figure | str:
+def _reliability(run: FinishedRun) -> Figure | str:
     test = run.test
     if len(test.label_names) > 2 or not test.labels:
         return "It needs labeled test patients and an outcome of two labels."
@@ -333,7 +333,7 @@ def _reliability(run: RunFolder) -> Figure | str:
     return draw_reliability(table, positive)
 
 
-def _distribution(run: RunFolder) -> Figure | str:
+def _distribution(run: FinishedRun) -> Figure | str:
     test = run.test
     if len(test.label_names) > 2 or not test.labels:
         return "It needs labeled test patients and an outcome of two labels."
@@ -342,7 +342,7 @@ def _distribution(run: RunFolder) -> Figure | str:
     return draw_distribution(by_label, test.label_names[1], thresholds)
 
 
-def _gates(run: RunFolder) -> Figure | str:
+def _gates(run: FinishedRun) -> Figure | str:
     if run.gates is None:
         return "The run has no attributions/branches.csv: its head has no gates, or nothing was explained."
     columns = {name.removeprefix("gate_"): run.gates[name].dropna() for name in run.gates if name.startswith("gate_")}
@@ -350,7 +350,7 @@ def _gates(run: RunFolder) -> Figure | str:
     return draw_gates(gates) if gates else "attributions/branches.csv holds no gate: the head has none."
 
 
-def _features(run: RunFolder) -> Figure | str:
+def _features(run: FinishedRun) -> Figure | str:
     if run.features is None:
         return "The run has no features.csv: it has no radiomics branch."
     ranking = rank_features(run.features, run.n_folds)
@@ -359,7 +359,7 @@ def _features(run: RunFolder) -> Figure | str:
     return draw_ranking(ranking.head(_N_FEATURES), "Mean absolute weight")
 
 
-def _attribution(run: RunFolder, branch: str) -> Figure | str:
+def _attribution(run: FinishedRun, branch: str) -> Figure | str:
     if branch not in run.attributions or run.attributions[branch].empty:
         return f"The run has no attributions of the {branch} inputs (attributions/{branch}.csv)."
     return draw_ranking(rank_attributions(run.attributions[branch]).head(_N_FEATURES), "Mean absolute attribution")

@@ -18,7 +18,7 @@ from fusion.report.figures import BLUE, INK, MUTED, Drawing, write_figures
 from fusion.report.limitations import limitations
 from fusion.report.methods import RANDOM_START, methods, starts_at_random
 from fusion.report.mistakes import worst_mistakes
-from fusion.report.run_folder import RunFolder, read_run
+from fusion.report.run_folder import FinishedRun, read_run
 from fusion.storage import atomic_path
 
 _TEMPLATE = "template.html.j2"
@@ -95,7 +95,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(run: RunFolder, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
+def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
     mistakes = worst_mistakes(run)
     return {
         "run": run,
@@ -117,7 +117,7 @@ def _context(run: RunFolder, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
     }
 
 
-def _facts(run: RunFolder) -> dict[str, str]:
+def _facts(run: FinishedRun) -> dict[str, str]:
     patients = run.patients
     labels = dict(zip(patients.patient_ids, patients.labels, strict=True))
     counts = {name: list(labels.values()).count(name) for name in patients.label_names}
@@ -133,7 +133,7 @@ def _facts(run: RunFolder) -> dict[str, str]:
     }
 
 
-def _overlays(run: RunFolder) -> list[Overlay]:
+def _overlays(run: FinishedRun) -> list[Overlay]:
     """The worst and the best judged cases: half of the gallery each."""
     judged = _by_probability_of_own_label(run.cases) if run.cases is not None else []
     known = [(case_id, caption) for case_id, caption in judged if case_id in run.overlays]

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fusion.report.run_folder import RunFolder
+from fusion.report.run_folder import FinishedRun
 
 # Collins, Ogundimu & Altman, Stat Med 2016;35:214-226: fewer than 100 events give unstable figures in a validation.
 _ADVISED_EVENTS = 100
 _WIDE_GAP = 0.1
 
 
-def limitations(run: RunFolder) -> list[str]:
+def limitations(run: FinishedRun) -> list[str]:
     """One sentence each; empty where no rule applies."""
-    rules: tuple[Callable[[RunFolder], Iterator[str]], ...] = (
+    rules: tuple[Callable[[FinishedRun], Iterator[str]], ...] = (
         _simulated,
         _few_events,
         _centers,
@@ -28,12 +28,12 @@ def limitations(run: RunFolder) -> list[str]:
     return [sentence for rule in rules for sentence in rule(run)]
 
 
-def _simulated(run: RunFolder) -> Iterator[str]:
+def _simulated(run: FinishedRun) -> Iterator[str]:
     if run.is_simulated:
         yield "The cohort is simulated: its figures say nothing about patients."
 
 
-def _few_events(run: RunFolder) -> Iterator[str]:
+def _few_events(run: FinishedRun) -> Iterator[str]:
     counts = Counter(dict(zip(run.test.patient_ids, run.test.labels, strict=True)).values())
     if counts:
         label = min(run.test.label_names, key=lambda name: counts[name])
@@ -45,7 +45,7 @@ def _few_events(run: RunFolder) -> Iterator[str]:
             )
 
 
-def _centers(run: RunFolder) -> Iterator[str]:
+def _centers(run: FinishedRun) -> Iterator[str]:
     tested, fitted = set(run.test.centers), _centers_of(run, {"train", "validation"})
     if len(tested | fitted) == 1:
         yield f"All patients come from one center ({next(iter(tested | fitted))}): nothing is known of any other."
@@ -56,13 +56,13 @@ def _centers(run: RunFolder) -> Iterator[str]:
         )
 
 
-def _chance(run: RunFolder) -> Iterator[str]:
+def _chance(run: FinishedRun) -> Iterator[str]:
     auc = run.metrics.get("test", {}).get("auc")
     if auc and _includes(auc, 0.5):
         yield "The interval of the AUC includes 0.5: no ability to tell the labels apart has been shown."
 
 
-def _calibration(run: RunFolder) -> Iterator[str]:
+def _calibration(run: FinishedRun) -> Iterator[str]:
     slope = run.metrics.get("test", {}).get("calibration_slope")
     if slope and slope["value"] is not None and not _includes(slope, 1):
         how = "too extreme" if slope["value"] < 1 else "too timid"
@@ -72,7 +72,7 @@ def _calibration(run: RunFolder) -> Iterator[str]:
         )
 
 
-def _gap(run: RunFolder) -> Iterator[str]:
+def _gap(run: FinishedRun) -> Iterator[str]:
     train, test = (run.metrics.get(part, {}).get("auc", {}).get("value") for part in ("train", "test"))
     if train is not None and test is not None and train - test > _WIDE_GAP:
         yield (
@@ -81,7 +81,7 @@ def _gap(run: RunFolder) -> Iterator[str]:
         )
 
 
-def _branches(run: RunFolder) -> Iterator[str]:
+def _branches(run: FinishedRun) -> Iterator[str]:
     alone = {
         name: figures["auc"]["value"]
         for name, figures in run.metrics.get("branches", {}).items()
@@ -97,13 +97,13 @@ def _branches(run: RunFolder) -> Iterator[str]:
             )
 
 
-def _undefined_centers(run: RunFolder) -> Iterator[str]:
+def _undefined_centers(run: FinishedRun) -> Iterator[str]:
     for center, figures in run.metrics.get("centers", {}).items():
         if figures["auc"]["value"] is None:
             yield f"The test patients of center {center} lack a label, so that the center has no AUC."
 
 
-def _centers_of(run: RunFolder, parts: set[str]) -> set[str]:
+def _centers_of(run: FinishedRun, parts: set[str]) -> set[str]:
     rows = zip(run.patients.centers, run.patients.parts, strict=True)
     return {center for center, part in rows if part in parts}
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fusion.report.run_folder import RunFolder
+from fusion.report.run_folder import FinishedRun
 
 RANDOM_START = "trained from random initialization, not pretrained"
 
 
-def methods(run: RunFolder) -> list[str]:
+def methods(run: FinishedRun) -> list[str]:
     """A sentence per stage that the run recorded."""
     return [*_split(run), *_image(run), *_radiomics(run), *_head(run), *_threshold(run), *_intervals(run)]
 
 
-def starts_at_random(run: RunFolder) -> bool:
+def starts_at_random(run: FinishedRun) -> bool:
     """Whether the image branch had no pretrained weights."""
     backbone = run.config.get("backbone")
     return isinstance(backbone, Mapping) and backbone.get("weights") in (None, "none")
 
 
-def _split(run: RunFolder) -> Iterator[str]:
+def _split(run: FinishedRun) -> Iterator[str]:
     folds = f"{run.n_folds} folds" if run.n_folds > 1 else "one division"
     yield (
         f"Patients were divided by the split “{_name(run.config, 'split')}” ({folds}), never the images of one "
@@ -29,7 +29,7 @@ def _split(run: RunFolder) -> Iterator[str]:
     )
 
 
-def _image(run: RunFolder) -> Iterator[str]:
+def _image(run: FinishedRun) -> Iterator[str]:
     backbone = run.config.get("backbone")
     if not isinstance(backbone, Mapping):
         return
@@ -37,7 +37,7 @@ def _image(run: RunFolder) -> Iterator[str]:
     yield f"Image branch: {backbone.get('name')}, {start}."
 
 
-def _radiomics(run: RunFolder) -> Iterator[str]:
+def _radiomics(run: FinishedRun) -> Iterator[str]:
     radiomics = run.config.get("radiomics")
     if not isinstance(radiomics, Mapping):
         return
@@ -46,18 +46,18 @@ def _radiomics(run: RunFolder) -> Iterator[str]:
     yield f"Radiomics branch: PyRadiomics features in {mode}{penalty}."
 
 
-def _head(run: RunFolder) -> Iterator[str]:
+def _head(run: FinishedRun) -> Iterator[str]:
     if run.config.get("head") is not None:
         yield f"The branches were joined by the head “{_name(run.config, 'head')}”."
 
 
-def _threshold(run: RunFolder) -> Iterator[str]:
+def _threshold(run: FinishedRun) -> Iterator[str]:
     if run.thresholds:
         values = ", ".join(f"{value:.3f}" for _, value in sorted(run.thresholds.items()))
         yield f"The threshold was chosen on the validation part of each fold and frozen before testing ({values})."
 
 
-def _intervals(run: RunFolder) -> Iterator[str]:
+def _intervals(run: FinishedRun) -> Iterator[str]:
     yield (
         f"Intervals have a level of {run.level:.3g}: DeLong's on the logit scale for an AUC, Wilson's for shares, a "
         "bootstrap of patients for Brier score, F1 and balanced accuracy. They hold for this trained model; another "

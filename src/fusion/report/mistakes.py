@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fusion.report.run_folder import RunFolder
+from fusion.report.run_folder import FinishedRun
 
 
 class Mistake(NamedTuple):
@@ -26,7 +26,7 @@ class Mistake(NamedTuple):
     threshold: float | None
 
 
-def worst_mistakes(run: RunFolder) -> list[Mistake]:
+def worst_mistakes(run: FinishedRun) -> list[Mistake]:
     """Every mistaken test patient, the most confident mistake first; ties in the order of the table."""
     test, mistakes = run.test, []
     for row, label in enumerate(test.labels):

@@ -19,7 +19,7 @@ _PREFIX = "prob_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFolder:
+class FinishedRun:
     """The files of a finished run.
 
     Attributes:
@@ -71,7 +71,7 @@ class RunFolder:
         return {int(fold): float(value) for fold, value in recorded.items() if value is not None}
 
 
-def read_run(run_dir: Path) -> RunFolder:
+def read_run(run_dir: Path) -> FinishedRun:
     """Read a run folder.
 
     Raises:
@@ -104,7 +104,7 @@ def read_run(run_dir: Path) -> RunFolder:
     attributions = {name: read(f"attributions/{name}.csv", _table(*columns)) for name in ("radiomics", "clinical")}
     if problems:
         raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
-    return RunFolder(
+    return FinishedRun(
         path=run_dir,
         attributions={name: table for name, table in attributions.items() if table is not None},
         overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},

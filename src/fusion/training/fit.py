@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
+from fusion.errors import FusionError
 from fusion.imaging.store import Crops
 from fusion.records import Case, Cohort, FeatureTable, Fold
 from fusion.tabular.clinical import ClinicalEncoder
@@ -111,8 +112,18 @@ def patient_weights(inputs: Inputs) -> NDArray[np.float32]:
 
 
 def scoring_device(accelerator: str) -> str:
-    """Where fitted models score: the GPU where the accelerator allows one and there is one, else the CPU."""
-    return "cuda" if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+    """Where fitted models score: the GPU where the accelerator allows one and there is one, else the CPU.
+
+    Raises:
+        FusionError: If a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if accelerator in ("gpu", "cuda") and not has_gpu:
+        raise FusionError(
+            f"trainer.accelerator={accelerator}: required a CUDA GPU, came a machine where torch finds none; "
+            "use trainer.accelerator=cpu, or auto to take one where there is one"
+        )
+    return "cuda" if accelerator in ("auto", "gpu", "cuda") and has_gpu else "cpu"
 
 
 def describe_device(trainer: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def small(cohort: Cohort, fold: Fold) -> tuple[Cohort, Fold]:
     """Two patients of each label to train on, one of each to stop on and to test."""
 
     def pick(patients: frozenset[str], n_each: int) -> frozenset[str]:
-        by_label = {label: [] for label in cohort.label_names}  # type: dict[str, list[str]]
+        by_label: dict[str, list[str]] = {label: [] for label in cohort.label_names}
         for patient_id in sorted(patients):
             by_label[str(cohort.patients[patient_id][0].label)].append(patient_id)
         return frozenset(patient_id for group in by_label.values() for patient_id in group[:n_each])

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from fusion.runs.tables import read_branch_predictions, read_predictions
 from fusion.training.fitted import FittedModel
-from fusion.training.outputs import write_fold
+from fusion.training.outputs import write_branches, write_fold
 
 
 @pytest.mark.parametrize("head", ["gated", "concat"])
@@ -41,3 +42,22 @@ def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, tmp_path: Path
     assert (gates == ["", "", ""]) if head == "concat" else (float(gates[1]) == 0 and float(gates[0]) > 0)
     alone = read_branch_predictions(tmp_path / "branches.csv", "radiomics", ("benign", "malignant"))
     assert len(alone.patient_ids) == int(inputs.present[:, 1].sum())
+
+
+def test_a_branch_that_the_cohort_has_no_input_for_has_empty_columns(data: Any, tmp_path: Path) -> None:
+    bare = [case for case in data.cohort.cases if case.case_id != "case 2/0"]
+    cohort = replace(data.cohort, cases=tuple(replace(case, clinical={}) for case in bare), clinical_columns=())
+    without = replace(data, cohort=cohort)
+    model = without.fit(trainer__max_epochs=1)
+    inputs = model.assemble(cohort.cases, crops=data.crops, features=data.features)
+    scores = model.score(inputs, device="cpu")
+    write_branches(tmp_path / "branches.csv", model, cohort.cases, scores, data.fold)
+
+    with (tmp_path / "branches.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert model.network.names == ("image", "radiomics")
+    assert {row["gate_clinical"] + row["clinical_prob_malignant"] for row in rows} == {""}
+    labels = ("benign", "malignant")
+    assert read_branch_predictions(tmp_path / "branches.csv", "clinical", labels).patient_ids == ()
+    image = read_branch_predictions(tmp_path / "branches.csv", "image", labels)
+    assert np.array_equal(image.probabilities, scores.opinions[inputs.present[:, 0], 0])

@@ -80,9 +80,8 @@ def small(cohort: Cohort, fold: Fold) -> tuple[Cohort, Fold]:
             by_label[str(cohort.patients[patient_id][0].label)].append(patient_id)
         return frozenset(patient_id for group in by_label.values() for patient_id in group[:n_each])
 
-    parts = {"train": pick(fold.train, 2), "validation": pick(fold.validation, 1), "test": pick(fold.test, 1)}
-    cases = tuple(case for case in cohort.cases if any(case.patient_id in part for part in parts.values()))
-    return replace(cohort, cases=cases), replace(fold, **parts)
+    few = replace(fold, train=pick(fold.train, 2), validation=pick(fold.validation, 1), test=pick(fold.test, 1))
+    return replace(cohort, cases=tuple(case for case in cohort.cases if few.part_of(case.patient_id))), few
 
 
 @pytest.mark.parametrize("option", [marked(option) for option in OPTIONS])

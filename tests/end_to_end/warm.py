@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ _HEAVY = (
 
 
 def _become(request: dict[str, Any]) -> None:
+    # A shell starts its background jobs deaf to Ctrl-C; a user's terminal does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = os.open(Path(request["output"]) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(stream, descriptor)

@@ -60,8 +60,10 @@ def test_tensorboard_holds_the_same_beside_it(data: Any, config: Callable[..., d
 # In a process of its own: W&B keeps threads and a service beside the process that used it. A connection to anywhere
 # but this machine fails, and the values are read back from the file that `wandb sync` would send.
 WANDB = """
-import json, os, socket, sys
+import json, os, socket, sys, time
 from pathlib import Path
+
+from google.protobuf.message import DecodeError
 
 connect = socket.socket.connect
 def local_only(self, address):
@@ -102,16 +104,32 @@ def read(path):  # A header of 7 bytes, then LevelDB's log format: blocks of 32 
             yield record
             record = b""
 
+def parse(path):
+    losses, names, ended = [], [], False
+    for content in read(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(content)
+        kind = record.WhichOneof("record_type")
+        ended = ended or kind == "exit"
+        if kind == "run":
+            names.append((record.run.display_name, record.run.run_group, record.run.job_type, record.run.project))
+        if kind == "history":
+            items = {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            losses += [items["validation/loss"]] if "validation/loss" in items else []
+    return losses, names, ended
+
+# W&B's service writes the file, and may do so a little after the run is closed.
 (path,) = fold_dir.glob("wandb/offline-run-*/run-*.wandb")
-losses, names = [], []
-for content in read(path):
-    record = wandb_internal_pb2.Record()
-    record.ParseFromString(content)
-    if record.WhichOneof("record_type") == "run":
-        names.append((record.run.display_name, record.run.run_group, record.run.job_type, record.run.project))
-    if record.WhichOneof("record_type") == "history":
-        items = {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-        losses += [items["validation/loss"]] if "validation/loss" in items else []
+for _ in range(100):
+    try:
+        losses, names, ended = parse(path)
+    except DecodeError:
+        ended = False
+    if ended:
+        break
+    time.sleep(0.2)
+else:
+    raise SystemExit(f"the file has no end after 20 s: {path.stat().st_size} bytes")
 print("LOSSES", losses)
 print("RUN", names[0])
 """

@@ -57,6 +57,8 @@ class Case:
         label: One of the cohort's label names; None where the outcome is unknown.
         clinical: Value of every clinical column; empty where the patient has no clinical row.
         fold: Value of the cohort's given split column, if it has one.
+        second_mask: Path of a second reader's outline of the same lesion; None where there is none.
+        reader_score: The reader's own score, one of the cohort's ``reader_levels``, whether it is an input or not.
     """
 
     case_id: str
@@ -69,6 +71,8 @@ class Case:
     frame: int | None = None
     mask_label: int | None = None
     fold: str | None = None
+    second_mask: Path | None = None
+    reader_score: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,8 @@ class Cohort:
         cases: In the order of the table.
         label_names: The outcome's values, the positive one last.
         clinical_columns: The columns of the clinical branch, in a fixed order.
+        reader_column: Column of the reader's own score; None where the cohort has none.
+        reader_levels: Its levels, from low to high.
 
     Raises:
         ValueError: For duplicate case ids, a patient with two labels, or a label outside ``label_names``.
@@ -89,6 +95,8 @@ class Cohort:
     cases: tuple[Case, ...]
     label_names: tuple[str, ...]
     clinical_columns: tuple[ClinicalColumn, ...]
+    reader_column: str | None = None
+    reader_levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _refuse_duplicates("case id", (case.case_id for case in self.cases))

@@ -98,6 +98,43 @@ def test_the_readers_score_can_be_the_last_input(read: Read) -> None:
     assert cohort.cases[2].clinical["BIRADS"] == "4a"
 
 
+def test_the_readers_score_is_known_whether_it_is_an_input_or_not(read: Read) -> None:
+    for as_input in ("false", "true"):
+        cohort = read(mapping=f"reader_score: {{column: BIRADS, levels: [3, 4a], as_input: {as_input}}}")
+        assert (cohort.reader_column, cohort.reader_levels) == ("BIRADS", ("3", "4a"))
+        assert [case.reader_score for case in cohort.cases] == ["3", "3", "4a"]
+        assert ("BIRADS" in cohort.cases[0].clinical) == (as_input == "true")
+
+
+def test_a_readers_score_without_levels_is_banned_and_no_more(read: Read) -> None:
+    cohort = read(mapping="reader_score: {column: BIRADS, levels: [], as_input: false}")
+    assert (cohort.reader_column, cohort.reader_levels) == (None, ())
+    assert {case.reader_score for case in cohort.cases} == {None}
+
+
+def test_an_unknown_score_of_the_reader_is_named_once(read: Read) -> None:
+    for as_input in ("false", "true"):
+        mapping = f"reader_score: {{column: BIRADS, levels: [3, 4b], as_input: {as_input}}}"
+        (problem,) = problems(read, mapping=mapping)
+        assert problem == "cases.csv, row 4 (case s3), column 'BIRADS': required one of '3', '4b', came '4A'"
+
+
+def test_a_table_for_prediction_may_lack_the_readers_score(read: Read) -> None:
+    rows = [row.rsplit(",", 1)[0] for row in ROWS]
+    assert read(*rows, header=HEADER.removesuffix(",BIRADS"), require_labels=False).reader_column is None
+
+
+def test_a_second_reader_may_have_outlined_a_part_of_the_cases(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "masks/second_s3.png").touch()
+    cohort = read(mapping='second_mask: "masks/second_{ID}.png"')
+    assert [case.second_mask for case in cohort.cases] == [None, None, tmp_path / "masks/second_s3.png"]
+
+
+def test_a_second_reader_without_any_file_is_a_mistake(read: Read) -> None:
+    (problem,) = problems(read, mapping='second_mask: "masks/second_{ID}.png"')
+    assert problem == "cohort.second_mask: required a file for at least one case, came none for 'masks/second_{ID}.png'"
+
+
 def test_excluded_rows_are_not_even_checked(read: Read) -> None:
     cohort = read(*ROWS, "s4,p4,,x,,,normal,abc,,,,,", mapping="exclude: {Outcome: [Normal]}")
     assert len(cohort.cases) == 3

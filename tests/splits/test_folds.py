@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from fusion.cohorts.load import load_cohort
 from fusion.errors import FusionError, InputError
 from fusion.records import Cohort, Fold
-from fusion.splits.folds import make_folds
+from fusion.splits.folds import make_folds, make_inner_folds
 
 REPOSITORY = Path(__file__).parents[2]
 BUSBRA = REPOSITORY / "../shared/data/busbra"
@@ -26,6 +26,9 @@ HOLDOUT = {"name": "holdout", "test_fraction": 0.3, "validation_fraction": 0.2}
 KFOLD = {"name": "kfold", "n_folds": 5, "validation_fraction": 0.2}
 CENTER = {"name": "center", "train": ["A", "B"], "test": ["C"], "validation_fraction": 0.2}
 COLUMN = {"name": "column", "validation_fraction": 0.2}
+REPEATED = {"name": "repeated_kfold", "n_repeats": 3, "n_folds": 4, "validation_fraction": 0.2}
+NESTED = {"name": "nested", "n_folds": 3, "validation_fraction": 0.2}
+LEAVE_OUT = {"name": "leave_one_center_out", "validation_fraction": 0.2}
 Make = Callable[..., Cohort]
 
 
@@ -47,7 +50,7 @@ def positives(cohort: Cohort, patients: frozenset[str]) -> int:
     return sum(cohort.patients[patient][0].label == "malignant" for patient in patients)
 
 
-@pytest.mark.parametrize("split", [HOLDOUT, KFOLD])
+@pytest.mark.parametrize("split", [HOLDOUT, KFOLD, REPEATED, NESTED, LEAVE_OUT])
 def test_every_patient_is_in_one_part_of_every_fold(cohort_of: Make, split: dict[str, Any]) -> None:
     cohort = cohort_of(STRATA)
     assert len(cohort.cases) > len(cohort.patients) == 87
@@ -57,7 +60,7 @@ def test_every_patient_is_in_one_part_of_every_fold(cohort_of: Make, split: dict
         assert (fold.number, fold.seed) == (number, 3)
 
 
-@pytest.mark.parametrize("split", [HOLDOUT, KFOLD, CENTER])
+@pytest.mark.parametrize("split", [HOLDOUT, KFOLD, CENTER, REPEATED, NESTED, LEAVE_OUT])
 def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_table(cohort_of: Make, split: dict[str, Any]) -> None:
     cohort = cohort_of(STRATA)
     folds = make_folds(cohort, split=split, seed=11)
@@ -99,6 +102,52 @@ def test_validation_is_a_stratified_part_of_training(cohort_of: Make, split: dic
 def test_validation_differs_from_fold_to_fold(cohort_of: Make) -> None:
     folds = make_folds(cohort_of(STRATA), split=KFOLD, seed=0)
     assert len({fold.validation for fold in folds}) == 5
+
+
+def test_repeated_kfold_scores_every_patient_once_a_repeat_in_other_folds(cohort_of: Make) -> None:
+    cohort = cohort_of(STRATA)
+    folds = make_folds(cohort, split=REPEATED, seed=0)
+    assert [fold.number for fold in folds] == list(range(12))
+    repeats = [folds[start : start + 4] for start in (0, 4, 8)]
+    for repeat in repeats:
+        assert sorted(patient for fold in repeat for patient in fold.test) == sorted(cohort.patients)
+    assert len({frozenset(fold.test for fold in repeat) for repeat in repeats}) == 3
+
+
+def test_leave_one_center_out_tests_each_center_by_all_others(cohort_of: Make) -> None:
+    # Center D has one label only: it is scored all the same.
+    cohort = cohort_of(STRATA | {("benign", "D"): 5})
+    folds = make_folds(cohort, split=LEAVE_OUT, seed=0)
+    assert [{patient[0] for patient in fold.test} for fold in folds] == [{"A"}, {"B"}, {"C"}, {"D"}]
+    for fold in folds:
+        assert not {patient[0] for patient in fold.test} & {patient[0] for patient in fold.train | fold.validation}
+        assert everyone(fold) == frozenset(cohort.patients)
+
+
+def test_leave_one_center_out_needs_centers(cohort_of: Make) -> None:
+    with pytest.raises(FusionError, match=r"required two or more centers in cohort 'small', came \['A'\]"):
+        make_folds(cohort_of({("benign", "A"): 20, ("malignant", "A"): 20}), split=LEAVE_OUT, seed=0)
+
+
+@pytest.mark.parametrize("n_inner", [2, 3])
+def test_inner_folds_score_each_training_patient_once_and_know_no_test_patient(cohort_of: Make, n_inner: int) -> None:
+    cohort = cohort_of(STRATA)
+    for fold in make_folds(cohort, split=KFOLD, seed=1):
+        inner = make_inner_folds(cohort, fold, split=KFOLD | {"n_inner_folds": n_inner})
+        outer = fold.train | fold.validation
+        assert [each.number for each in inner] == list(range(n_inner))
+        assert sorted(patient for each in inner for patient in each.test) == sorted(outer)
+        assert all(everyone(each) == outer and each.validation for each in inner)
+        assert inner == make_inner_folds(cohort, fold, split=KFOLD | {"n_inner_folds": n_inner})
+
+
+def test_an_inner_part_without_a_label_is_refused(cohort_of: Make) -> None:
+    fold, *_ = make_folds(cohort_of({("benign", "A"): 40, ("malignant", "A"): 15}), split=KFOLD, seed=0)
+    message = r"inner fold \d of fold 0: required every label in every part, came no \['malignant'\]"
+    with pytest.raises(FusionError, match=message):
+        make_inner_folds(
+            cohort_of({("benign", "A"): 40, ("malignant", "A"): 15}), fold, split=KFOLD | {"n_inner_folds": 13}
+        )
 
 
 def test_center_trains_on_some_and_tests_on_others(cohort_of: Make) -> None:
@@ -199,6 +248,8 @@ def test_a_part_without_a_label_is_refused(
         (KFOLD | {"n_folds": 0}, "split.n_folds"),
         (KFOLD | {"n_folds": 1}, "split.n_folds"),
         (KFOLD | {"n_folds": 2.5}, "split.n_folds"),
+        (KFOLD | {"n_inner_folds": 0}, "split.n_inner_folds"),
+        (REPEATED | {"n_repeats": 1}, "split.n_repeats"),
         (CENTER | {"train": "A"}, "split.train"),
         (CENTER | {"test": 3}, "split.test"),
         (CENTER | {"test": []}, "split.test"),

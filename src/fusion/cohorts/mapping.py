@@ -18,7 +18,18 @@ ADVICE = (
 )
 _KEYS = (
     *("name", "simulation", "root", "table", "sheet", "join", "exclude", "key", "patient", "center", "image", "mask"),
-    *("mask_label", "mask_optional", "frame", "label", "missing", "clinical", "banned", "reader_score", "fold"),
+    *(
+        "second_mask",
+        "mask_label",
+        "mask_optional",
+        "frame",
+        "label",
+        "missing",
+        "clinical",
+        "banned",
+        "reader_score",
+        "fold",
+    ),
 )
 _KEYS_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "number": ("unit",),
@@ -61,6 +72,7 @@ class TableMapping:
         missing: Words, in that form too, that mean a missing value; "" is one of them.
         formats: The clinical columns, in order.
         banned: Columns that must be there but never an input.
+        reader: The reader's own score, whether it is an input or not.
     """
 
     name: str
@@ -74,6 +86,7 @@ class TableMapping:
     center: str | None
     image: PathTemplate | None
     mask: PathTemplate | None
+    second_mask: PathTemplate | None
     mask_label: int | None
     mask_optional: bool
     frame: str | None
@@ -82,6 +95,7 @@ class TableMapping:
     missing: frozenset[str]
     formats: tuple[ColumnFormat, ...]
     banned: tuple[str, ...]
+    reader: ColumnFormat | None
     fold: str | None
 
     @property
@@ -90,7 +104,7 @@ class TableMapping:
         for key in ("key", "patient", "center", "frame"):
             if (column := getattr(self, key)) is not None:
                 yield f"cohort.{key}", column
-        for key, template in (("image", self.image), ("mask", self.mask)):
+        for key, template in (("image", self.image), ("mask", self.mask), ("second_mask", self.second_mask)):
             for column in template.columns if template is not None else ():
                 yield f"cohort.{key}", column
 
@@ -101,18 +115,20 @@ class TableMapping:
         yield from (("cohort.exclude", column) for column in self.exclude)
         yield from (("cohort.banned", column) for column in self.banned)
         yield from (("cohort.label.column", column) for column in (self.label,) if column is not None)
+        yield from (("cohort.reader_score.column", layout.column.name) for layout in (self.reader,) if layout)
         yield from (("cohort.fold", column) for column in (self.fold,) if column is not None)
 
     def without(self, absent: Collection[str]) -> TableMapping:
         """The mapping of a table that lacks some columns; the key stays."""
         names = {key: getattr(self, key) for key in ("patient", "center", "frame", "label", "fold")}
-        templates = {"image": self.image, "mask": self.mask}
+        templates = {"image": self.image, "mask": self.mask, "second_mask": self.second_mask}
         changed: dict[str, Any] = {key: None for key, name in names.items() if name in absent}
         changed |= {key: None for key, path in templates.items() if path and not set(path.columns).isdisjoint(absent)}
         return replace(
             self,
             exclude={column: words for column, words in self.exclude.items() if column not in absent},
             formats=tuple(layout for layout in self.formats if layout.column.name not in absent),
+            reader=self.reader if self.reader and self.reader.column.name not in absent else None,
             **changed,
         )
 
@@ -137,8 +153,12 @@ def read_mapping(config: Mapping[str, Any]) -> tuple[TableMapping, list[Problem]
     score_column, score_is_input = score.optional_text("column"), score.flag("as_input")
     banned = (*section.words("banned"), *([score_column] if score_column and not score_is_input else []))
     formats = list(_formats(section.section("clinical")))
-    if score_column and score_is_input:
-        formats.append(_format(score_column, "ordered", score))
+    # Without levels it is banned and no more: a score whose order is unknown cannot be evaluated.
+    reader = (
+        _format(score_column, "ordered", score) if score_column and (score_is_input or score.words("levels")) else None
+    )
+    if score_is_input:
+        formats.append(reader)
     mapping = TableMapping(
         name=section.text("name"),
         root=section.text("root"),
@@ -151,6 +171,7 @@ def read_mapping(config: Mapping[str, Any]) -> tuple[TableMapping, list[Problem]
         center=section.optional_text("center"),
         image=_template("image", section),
         mask=None if section.value("mask") is None else _template("mask", section),
+        second_mask=None if section.value("second_mask") is None else _template("second_mask", section),
         mask_label=section.number("mask_label", 1),
         mask_optional=section.flag("mask_optional"),
         frame=section.optional_text("frame"),
@@ -159,6 +180,7 @@ def read_mapping(config: Mapping[str, Any]) -> tuple[TableMapping, list[Problem]
         missing=frozenset({"", *section.forms("missing")}),
         formats=tuple(layout for layout in formats if layout is not None),
         banned=banned,
+        reader=reader,
         fold=section.optional_text("fold"),
     )
     if not all((mapping.name, mapping.root, mapping.table, mapping.key, mapping.label, mapping.image, mapping.labels)):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from fusion.cohorts.mapping import ADVICE, PathTemplate, TableMapping, read_mapping
 from fusion.cohorts.section import closest
 from fusion.cohorts.sheet import Row, Sheet, join_sheets, read_sheet
-from fusion.cohorts.values import normalized, parse_value, quoted
+from fusion.cohorts.values import ColumnFormat, normalized, parse_value, quoted
 from fusion.errors import InputError, Problem
 from fusion.records import Case, Cohort, Value
 
@@ -38,7 +38,7 @@ def read_table(config: Mapping[str, Any], *, require_labels: bool) -> Cohort:
     rows = tuple(row for row in sheet.rows if not _is_excluded(row, mapping))
     reader = _RowReader(mapping, require_labels=require_labels, problems=problems)
     cases = [reader.case(row) for row in rows]
-    problems += _between_rows(mapping, rows, cases)
+    problems += _between_rows(mapping, rows, cases) + _no_second_mask(mapping, cases)
     if not rows:
         problems.append(Problem(where=mapping.table, required="at least one row that is not excluded", came="none"))
     elif require_labels and mapping.label is not None:
@@ -50,6 +50,8 @@ def read_table(config: Mapping[str, Any], *, require_labels: bool) -> Cohort:
         cases=tuple(cases if require_labels else _one_label_per_patient(cases)),
         label_names=tuple(mapping.labels),
         clinical_columns=tuple(layout.column for layout in mapping.formats),
+        reader_column=None if mapping.reader is None else mapping.reader.column.name,
+        reader_levels=() if mapping.reader is None else mapping.reader.column.levels,
     )
 
 
@@ -105,6 +107,7 @@ class _RowReader:
     def case(self, row: Row) -> Case:
         mapping = self._mapping
         case_id = self._required(row, mapping.key, "a key") or row.place
+        clinical = self._clinical(row)
         return Case(
             case_id=case_id,
             patient_id=self._required(row, mapping.patient, "a patient") or case_id,
@@ -112,10 +115,13 @@ class _RowReader:
             image=self._path(row, "image", mapping.image, optional=False),
             mask=self._path(row, "mask", mapping.mask, optional=mapping.mask_optional),
             label=self._label(row),
-            clinical=self._clinical(row),
+            clinical=clinical,
             frame=self._frame(row),
             mask_label=mapping.mask_label,
             fold=self._fold(row),
+            # Readers usually outline a part of the cases a second time.
+            second_mask=self._path(row, "second mask", mapping.second_mask, optional=True),
+            reader_score=self._reader_score(row, clinical),
         )
 
     def _note(self, row: Row, column: str, required: str, came: str) -> None:
@@ -134,7 +140,7 @@ class _RowReader:
         return text
 
     def _path(
-        self, row: Row, what: Literal["image", "mask"], template: PathTemplate | None, *, optional: bool
+        self, row: Row, what: Literal["image", "mask", "second mask"], template: PathTemplate | None, *, optional: bool
     ) -> Path | None:
         if template is None or any(self._text(row, column) is None for column in template.columns):
             return None
@@ -154,15 +160,24 @@ class _RowReader:
         return label
 
     def _clinical(self, row: Row) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        for layout in self._mapping.formats:
-            name = layout.column.name
-            text = self._text(row, name)
-            try:
-                values[name] = None if text is None else parse_value(text, layout)
-            except ValueError as error:
-                self._note(row, name, str(error), repr(text))
+        values = {layout.column.name: self._value(row, layout) for layout in self._mapping.formats}
         return values if any(value is not None for value in values.values()) else {}
+
+    def _reader_score(self, row: Row, clinical: Mapping[str, Value]) -> str | None:
+        layout = self._mapping.reader
+        if layout is None:
+            return None
+        # As an input it was read already, and what is wrong with it noted.
+        value = clinical.get(layout.column.name) if layout in self._mapping.formats else self._value(row, layout)
+        return None if value is None else str(value)
+
+    def _value(self, row: Row, layout: ColumnFormat) -> Value:
+        text = self._text(row, layout.column.name)
+        try:
+            return None if text is None else parse_value(text, layout)
+        except ValueError as error:
+            self._note(row, layout.column.name, str(error), repr(text))
+            return None
 
     def _frame(self, row: Row) -> int | None:
         column, text = self._mapping.frame, self._text(row, self._mapping.frame)
@@ -233,6 +248,13 @@ def _labels_without_case(mapping: TableMapping, cases: Iterable[Case]) -> list[P
         for name in mapping.labels
         if name not in seen
     ]
+
+
+def _no_second_mask(mapping: TableMapping, cases: Sequence[Case]) -> list[Problem]:
+    if mapping.second_mask is None or not cases or any(case.second_mask is not None for case in cases):
+        return []
+    came = f"none for {mapping.second_mask.template!r}"
+    return [Problem(where="cohort.second_mask", required="a file for at least one case", came=came)]
 
 
 def _one_label_per_patient(cases: Sequence[Case]) -> list[Case]:

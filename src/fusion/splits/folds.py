@@ -23,7 +23,7 @@ def make_folds(cohort: Cohort, *, split: Mapping[str, Any], seed: int) -> tuple[
 
     Args:
         cohort: With a label for every case.
-        split: ``name`` (holdout, kfold, center, column), ``validation_fraction`` in (0, 1), and what the name needs.
+        split: ``name`` (an option of ``conf/split``), ``validation_fraction`` in (0, 1), and what the name needs.
         seed: Of the draw. The same cohort and seed give the same folds, whatever the order of the table.
 
     Raises:
@@ -35,8 +35,38 @@ def make_folds(cohort: Cohort, *, split: Mapping[str, Any], seed: int) -> tuple[
     for number, (outer, inner, test) in enumerate(_DIVISIONS[split["name"]](cohort, split, rng)):
         if inner is None:
             inner = draw_fraction(spread_order(cohort, sorted(outer), rng), split["validation_fraction"], rng)
-        _require_labels(cohort, {"train": outer - inner, "validation": inner, "test": test}, number)
+        learning = {"train": outer - inner, "validation": inner}
+        # A center that is left out is scored as it is, also where it has patients of one label only.
+        scored = {} if split["name"] == "leave_one_center_out" else {"test": test}
+        _require_labels(cohort, learning | scored, f"fold {number}")
         folds.append(Fold(number=number, seed=seed, train=outer - inner, validation=inner, test=test))
+    return tuple(folds)
+
+
+def make_inner_folds(cohort: Cohort, fold: Fold, *, split: Mapping[str, Any]) -> tuple[Fold, ...]:
+    """Cross-validation within a fold's training patients (the inner part included), which scores each of them once.
+
+    Every inner fold holds a validation part of its own for early stopping, so that what is chosen on the inner
+    test parts (settings, calibration, thresholds) is chosen on predictions that nothing was fitted to. The fold's
+    test patients are in none of them.
+
+    Args:
+        cohort: That the fold divides.
+        fold: The outer one.
+        split: ``n_inner_folds``, from 2, and ``validation_fraction``.
+
+    Raises:
+        FusionError: If a part lacks a label.
+    """
+    rng = np.random.default_rng([fold.seed, fold.number])
+    outer = fold.train | fold.validation
+    folds = []
+    for number, test in enumerate(deal(spread_order(cohort, sorted(outer), rng), split["n_inner_folds"])):
+        learning = outer - test
+        inner = draw_fraction(spread_order(cohort, sorted(learning), rng), split["validation_fraction"], rng)
+        parts = {"train": learning - inner, "validation": inner, "test": test}
+        _require_labels(cohort, parts, f"inner fold {number} of fold {fold.number}")
+        folds.append(Fold(number=number, seed=fold.seed, **parts))
     return tuple(folds)
 
 
@@ -53,7 +83,22 @@ def _kfold(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -
     ]
 
 
-def _center(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:  # noqa: ARG001
+def _repeated_kfold(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:
+    return [division for _ in range(split["n_repeats"]) for division in _kfold(cohort, split, rng)]
+
+
+def _leave_one_center_out(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:  # noqa: ARG001 -- one signature for all splits
+    by_center = _group(cohort, {patient_id: cases[0].center for patient_id, cases in cohort.patients.items()})
+    if len(by_center) < 2:
+        raise FusionError(
+            f"split=leave_one_center_out: required two or more centers in cohort {cohort.name!r}, came "
+            f"{sorted(by_center)}; name the column of the centers in cohort.center, or use split=kfold"
+        )
+    everyone = frozenset(cohort.patients)
+    return [(everyone - by_center[center], None, by_center[center]) for center in sorted(by_center, key=_natural)]
+
+
+def _center(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:  # noqa: ARG001 -- one signature for all splits
     by_center = _group(cohort, {patient_id: cases[0].center for patient_id, cases in cohort.patients.items()})
     asked = [str(center) for center in (*split["train"], *split["test"])]
     if not set(asked) <= set(by_center) or len(set(asked)) < len(asked):
@@ -65,7 +110,7 @@ def _center(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) 
     return [(train, None, test)]
 
 
-def _column(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:  # noqa: ARG001
+def _column(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:  # noqa: ARG001 -- one signature for all splits
     values = {patient_id: cases[0].fold for patient_id, cases in cohort.patients.items()}
     given = {patient_id: value for patient_id, value in values.items() if value is not None}
     if len(given) < len(values):
@@ -119,13 +164,13 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0
 
 
-def _require_labels(cohort: Cohort, parts: Mapping[str, frozenset[str]], number: int) -> None:
+def _require_labels(cohort: Cohort, parts: Mapping[str, frozenset[str]], where: str) -> None:
     for part, patients in parts.items():
         labels = [cohort.patients[patient_id][0].label for patient_id in patients]
         lacking = [name for name in cohort.label_names if name not in labels]
         if lacking:
             raise FusionError(
-                f"fold {number}: required every label in every part, came no {lacking} among the {len(labels)} "
+                f"{where}: required every label in every part, came no {lacking} among the {len(labels)} "
                 f"patients of {part}; use fewer folds, a larger split.validation_fraction or other centers"
             )
 
@@ -133,7 +178,11 @@ def _require_labels(cohort: Cohort, parts: Mapping[str, frozenset[str]], number:
 _DIVISIONS: dict[str, Callable[[Cohort, Mapping[str, Any], np.random.Generator], Sequence[Division]]] = {
     "holdout": _holdout,
     "kfold": _kfold,
+    "repeated_kfold": _repeated_kfold,
+    # Its outer folds are those of a k-fold; what is nested is the tuning within them.
+    "nested": _kfold,
     "center": _center,
+    "leave_one_center_out": _leave_one_center_out,
     "column": _column,
 }
 _REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -141,6 +190,8 @@ _REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "validation_fraction": ("a number between 0 and 1", _is_fraction),
     "test_fraction": ("a number between 0 and 1", _is_fraction),
     "n_folds": ("a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
+    "n_repeats": ("a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
+    "n_inner_folds": ("a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
     "train": ("a list of centers, e.g. [a,b]", _is_list),
     "test": ("a list of centers, e.g. [a,b]", _is_list),
 }

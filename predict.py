@@ -29,22 +29,23 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.cohorts.load import load_cohort
     from fusion.evaluation.evaluate import evaluate
     from fusion.evaluation.pooling import average_folds, pool_cases
+    from fusion.evaluation.settings import Settings
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
     from fusion.report.terminal import print_notes, print_summary
     from fusion.runs.folder import RunFolder
     from fusion.runs.tables import write_predictions
     from fusion.storage import write_json
-    from fusion.training.applying import align_cohort, mean_threshold, missing_inputs, score_folds, seen_in_training
+    from fusion.training.applying import align_cohort, mean_thresholds, missing_inputs, score_folds, seen_in_training
     from fusion.training.fitted import FittedModel
 
     run = RunFolder.open(Path(config["run"]))
     models = [FittedModel.load(path) for path in run.models]
-    settings, cache_dir = models[0].settings, Path(config["cache_dir"])
+    trained, cache_dir = models[0].settings, Path(config["cache_dir"])
     cohort = align_cohort(load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False), models[0])
-    crops = open_crops(cohort.cases, imaging=settings["imaging"], cache_dir=cache_dir, n_jobs=-1)
-    asked = cohort.cases if "radiomics" in settings["model"]["branches"] else ()
-    features = extract_features(asked, radiomics=settings["radiomics"], cache_dir=cache_dir)
+    crops = open_crops(cohort.cases, imaging=trained["imaging"], cache_dir=cache_dir, n_jobs=-1)
+    asked = cohort.cases if "radiomics" in trained["model"]["branches"] else ()
+    features = extract_features(asked, radiomics=trained["radiomics"], cache_dir=cache_dir)
 
     folds = score_folds(
         models, cohort.cases, crops=crops, features=features, out_dir=out_dir, accelerator=config["accelerator"]
@@ -55,9 +56,11 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     write_predictions(out_dir / "predictions_cases.csv", cases)
     write_predictions(out_dir / "predictions.csv", patients)
 
-    thresholds = {fold: threshold for fold in set(patients.folds) if (threshold := mean_threshold(models)) is not None}
-    metrics = evaluate(patients, cases, thresholds=thresholds, seed=run.config["seed"], **run.config["evaluation"])
-    write_json(out_dir / "metrics.json", metrics)
+    (fold,) = set(patients.folds)
+    thresholds = {name: {fold: threshold} for name, threshold in mean_thresholds(models).items()}
+    settings = Settings.from_config(run.config["evaluation"], seed=run.config["seed"])
+    metrics = evaluate(patients, cases, thresholds=thresholds, settings=settings)
+    write_json(out_dir / "metrics.json", {"split_sha256": run.split_sha256, **metrics})
 
     notes = missing_inputs(models, cohort, crops=crops, features=features)
     print_notes([*notes, *seen_note(seen_in_training(run, cohort))])

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from fusion.imaging.store import Crops
-    from fusion.records import Cohort, FeatureTable, Fold
+    from fusion.records import Cohort, FeatureTable, Fold, Predictions
     from fusion.runs.folder import RunFolder
+    from fusion.training.tuning import FoldFit
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -32,12 +33,13 @@ def main(config: DictConfig) -> None:
         else:
             from fusion.runs.folder import RunFolder
 
-            train(RunFolder.open(out_dir).config, out_dir)
+            train(RunFolder.open(out_dir).config | {"fold": config.fold}, out_dir)
 
 
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
     """The whole way from a table to a report. What a folder already holds is not done again."""
     from fusion.cohorts.load import cohort_root, load_cohort
+    from fusion.evaluation.settings import Settings
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
@@ -47,9 +49,13 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
     from fusion.splits.folds import make_folds
     from fusion.training.fit import describe_device
+    from fusion.training.tuning import grid_settings
 
+    # What is wrong with the configuration is told before any work.
+    Settings.from_config(config["evaluation"], seed=config["seed"])
+    grid_settings(config)
     run = RunFolder.begin(out_dir, config)
-    manifest = Manifest(out_dir / "manifest.json")
+    manifest = Manifest(run)
     manifest.record(
         **describe_environment(),
         seed=config["seed"],
@@ -76,70 +82,139 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         files |= {f"table {name}": root / name for name in joined}
         digests = file_digests(cohort.cases, n_jobs=-1)
         manifest.record(cohort=describe_cohort(cohort), sha256=digest_inputs(digests, cohort, files))
-    for fold in chosen:
-        if not run.is_finished(fold.number):
-            with manifest.stage(f"fold_{fold.number}"):
-                train_fold(cohort, fold, crops, features, config, run)
-    with manifest.stage("evaluation"):
-        metrics = evaluate_run(run, config)
-        manifest.record(thresholds=run.thresholds)
-    with manifest.stage("report"):
-        report = write_report(out_dir)
+    for fold in run.unfinished(chosen):
+        with manifest.stage(f"fold_{fold.number}"):
+            train_fold(cohort, fold, crops, features, config, run)
+    # One process at a time: the last of them to come here sees the folds of all.
+    with run.lock("evaluation"):
+        with manifest.stage("evaluation"):
+            metrics = evaluate_run(run, config, cohort, folds, features)
+        with manifest.stage("report"):
+            report = write_report(out_dir)
     print_summary(metrics, title=config["name"], written=report)
 
 
 def train_fold(
     cohort: Cohort, fold: Fold, crops: Crops, features: FeatureTable, config: Mapping[str, Any], run: RunFolder
 ) -> None:
-    """Fit on a fold's training part, freeze the threshold on its inner part, score and explain its test part."""
-    from fusion.evaluation.operating_point import choose_threshold
+    """Fit on a fold's training part, freeze calibration and thresholds on predictions of it, score its test part."""
+    from fusion.evaluation.evaluate import inner_score
     from fusion.evaluation.pooling import pool_cases
+    from fusion.evaluation.settings import Settings
+    from fusion.evaluation.thresholds import choose_thresholds
     from fusion.explanation.write import write_explanations
-    from fusion.training.fit import fit_fold, scoring_device
-    from fusion.training.loggers import open_loggers
+    from fusion.training.learning_curve import fit_learning_curve
     from fusion.training.outputs import write_fold
+    from fusion.training.tuning import fit_tuned, with_setting
 
-    with open_loggers(config, fold_dir=run.fold(fold.number)) as loggers:
-        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers)
-    cases = [case for case in cohort.cases if fold.part_of(case.patient_id)]
-    scores = model.score(
-        model.assemble(cases, crops=crops, features=features), device=scoring_device(config["trainer"]["accelerator"])
-    )
-    predictions = model.predictions(cases, scores, fold=fold)
-    model = model.with_threshold(choose_threshold(pool_cases(predictions), part="validation"))
-    test = [row for row, case in enumerate(cases) if case.patient_id in fold.test]
+    def fit(part: Fold, settings: Mapping[str, Any], title: str) -> FoldFit:
+        # The fold's own fit is logged, those within it are not: they are seen in tuning.csv.
+        fold_dir = None if title else run.fold(fold.number)
+        shown = f"fold {fold.number}{title and f', {title}'}"
+        return fit_and_score(cohort, part, crops, features, settings, title=shown, fold_dir=fold_dir)
+
+    def score(inner: Predictions) -> float:
+        return inner_score(pool_cases(inner), settings=settings)
+
+    settings = Settings.from_config(config["evaluation"], seed=config["seed"])
+    tuned = fit_tuned(cohort, fold, config=config, fit=fit, score=score)
+    tuned = tuned.calibrated(config["calibration"]["name"])
+    points = settings.operating_points
+    thresholds = choose_thresholds(pool_cases(tuned.inner), part="validation", operating_points=points)
+    tuned = tuned.with_thresholds(thresholds, primary=settings.threshold)
+
+    test = [row for row, case in enumerate(tuned.fit.cases) if case.patient_id in fold.test]
     write_explanations(
         run.fold(fold.number),
         images_dir=run.path / "attributions" / "images",
-        model=model,
-        cases=[cases[row] for row in test],
-        probabilities=scores.probabilities[test, -1],
+        model=tuned.fit.model,
+        cases=[tuned.fit.cases[row] for row in test],
+        probabilities=tuned.fit.scores.probabilities[test, -1],
         crops=crops,
         features=features,
         settings=config["explain"],
     )
-    write_fold(run.fold(fold.number), model=model, cases=cases, scores=scores, predictions=predictions, fold=fold)
+    fit_learning_curve(
+        cohort,
+        fold,
+        shares=settings.learning_curve,
+        config=with_setting(config, tuned.setting),
+        fit=fit,
+        out_dir=run.fold(fold.number),
+    )
+    write_fold(run.fold(fold.number), tuned=tuned, fold=fold, split_sha256=run.split_sha256)
 
 
-def evaluate_run(run: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Join the finished folds' tables and compute every figure from them; nothing is fitted here."""
-    from fusion.evaluation.evaluate import evaluate, evaluate_branch
+def fit_and_score(
+    cohort: Cohort,
+    fold: Fold,
+    crops: Crops,
+    features: FeatureTable,
+    config: Mapping[str, Any],
+    *,
+    title: str,
+    fold_dir: Path | None,
+) -> FoldFit:
+    """Fit on a fold's training part and score all of its patients; log into ``fold_dir`` where one is given."""
+    from contextlib import ExitStack
+
+    from fusion.training.fit import fit_fold, scoring_device
+    from fusion.training.loggers import open_loggers
+    from fusion.training.tuning import FoldFit
+
+    with ExitStack() as stack:
+        loggers = stack.enter_context(open_loggers(config, fold_dir=fold_dir)) if fold_dir else []
+        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers, title=title)
+    cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
+    inputs = model.assemble(cases, crops=crops, features=features)
+    scores = model.score(inputs, device=scoring_device(config["trainer"]["accelerator"]))
+    return FoldFit(model=model, cases=cases, scores=scores, predictions=model.predictions(cases, scores, fold=fold))
+
+
+def evaluate_run(
+    run: RunFolder, config: Mapping[str, Any], cohort: Cohort, folds: Sequence[Fold], features: FeatureTable
+) -> dict[str, Any]:
+    """Join the finished folds' tables and compute every figure from them; nothing of the model is fitted here."""
+    from fusion.evaluation.evaluate import evaluate, evaluate_auc, evaluate_in_cohort, learning_point, probe
     from fusion.evaluation.pooling import pool_cases
+    from fusion.evaluation.sample_size import sample_size
+    from fusion.evaluation.settings import Settings
+    from fusion.runs.folder import INNER
     from fusion.runs.tables import read_branch_predictions, read_predictions, write_predictions
+    from fusion.splits.folds import count_labels
     from fusion.storage import write_json
+    from fusion.training.learning_curve import learning_file
 
     run.join_folds()
-    cases = read_predictions(run.path / "predictions_cases.csv", model=config["model"]["name"])
-    patients = pool_cases(cases)
+    settings = Settings.from_config(config["evaluation"], seed=config["seed"])
+    name, thresholds = config["model"]["name"], run.thresholds
+    cases = read_predictions(run.path / "predictions_cases.csv", model=name)
+    patients, inner = pool_cases(cases), pool_cases(read_predictions(run.path / INNER, model=name))
     write_predictions(run.path / "predictions.csv", patients)
-    metrics = evaluate(patients, cases, thresholds=run.thresholds, seed=config["seed"], **config["evaluation"])
+    metrics = {
+        "split_sha256": run.split_sha256,
+        "folds": {"finished": sorted(set(cases.folds)), "planned": len(folds)},
+        **evaluate(patients, cases, thresholds=thresholds, settings=settings),
+        **evaluate_in_cohort(
+            patients,
+            inner,
+            cohort=cohort,
+            thresholds=thresholds,
+            reader_is_input=config["cohort"]["reader_score"]["as_input"],
+            settings=settings,
+        ),
+        "sample_size": sample_size(
+            count_labels(cohort, folds), n_parameters=run.n_candidates, **config["evaluation"]["sample_size"]
+        ),
+    }
+    metrics["between_centers"]["probe"] = probe(cohort, features, settings=settings)
+    metrics["learning_curve"] = [
+        {"share": share, **learning_point(run.read_tables(learning_file(share), model=name), settings=settings)}
+        for share in settings.learning_curve
+    ]
     table = run.path / "attributions" / "branches.csv"
     alone = {
-        branch: evaluate_branch(
-            pool_cases(read_branch_predictions(table, branch, cases.label_names)),
-            seed=config["seed"],
-            **config["evaluation"],
-        )
+        branch: evaluate_auc(pool_cases(read_branch_predictions(table, branch, cases.label_names)), settings=settings)
         for branch in config["model"]["branches"]
     }
     # A cohort need not have every branch that the model knows.

@@ -91,6 +91,7 @@ def test_option_trains_on_one_batch_and_scores(
     from fusion.cohorts.load import load_cohort
     from fusion.evaluation.evaluate import evaluate
     from fusion.evaluation.pooling import pool_cases
+    from fusion.evaluation.settings import Settings
     from fusion.explanation.write import write_explanations
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
@@ -99,14 +100,14 @@ def test_option_trains_on_one_batch_and_scores(
     from fusion.training.loggers import open_loggers
 
     monkeypatch.setenv("WANDB_SILENT", "true")
-    config = compose([*overrides(option), "radiomics.n_jobs=1", "evaluation.n_bootstrap=20"])
+    config = compose([*overrides(option), "radiomics.n_jobs=1", "evaluation.n_bootstrap=100"])
     whole = load_cohort(config["cohort"], cache_dir=fusion_cache, require_labels=True)
     cohort, fold = small(whole, make_folds(whole, split=config["split"], seed=config["seed"])[0])
     crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=fusion_cache, n_jobs=1)
     features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=fusion_cache)
 
     with open_loggers(config, fold_dir=tmp_path / "fold_0") as loggers:
-        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers)
+        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers, title="")
     scores = model.score(model.assemble(cohort.cases, crops=crops, features=features), device="cpu")
     write_explanations(
         tmp_path,
@@ -119,7 +120,9 @@ def test_option_trains_on_one_batch_and_scores(
         settings={**config["explain"], "n_cases": 1, "n_steps": 2},
     )
     cases = model.predictions(cohort.cases, scores, fold=fold)
-    figures = evaluate(pool_cases(cases), cases, thresholds={0: 0.5}, seed=0, **config["evaluation"])
+    settings = Settings.from_config(config["evaluation"], seed=0)
+    thresholds = {name: {0: 0.5} for name in settings.operating_points}
+    figures = evaluate(pool_cases(cases), cases, thresholds=thresholds, settings=settings)
     assert np.isfinite(scores.probabilities).all()
     assert figures["test"]["auc"]["n"] == 2
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,20 @@ def test_a_cohort_refuses_a_patient_with_two_labels(other: str | None) -> None:
 def test_a_cohort_refuses_a_label_outside_its_names() -> None:
     with pytest.raises(ValueError, match=r"case '1': label 'Benign' is none of \('benign', 'malignant'\)"):
         cohort(case("1", "p1", "Benign"))
+
+
+def test_a_cohort_refuses_a_score_that_is_no_level_of_the_reader() -> None:
+    scored = replace(case("1", "p1", "benign"), reader_score="4d")
+    with pytest.raises(ValueError, match=r"case '1': reader's score '4d' is none of \('3', '4a'\)"):
+        replace(cohort(case("1", "p1", "benign")), cases=(scored,), reader_column="BIRADS", reader_levels=("3", "4a"))
+
+
+def test_predictions_are_put_below_each_other() -> None:
+    first, second = predictions(), predictions(folds=(2, 3, 2))
+    joined = Predictions.concatenate([first, second])
+    assert joined.folds == (0, 1, 0, 2, 3, 2)
+    assert joined.patient_ids == first.patient_ids + second.patient_ids
+    assert np.array_equal(joined.probabilities, np.concatenate([first.probabilities, second.probabilities]))
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, 2), (2,), (2, 3, 1)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +88,7 @@ class Cohort:
         reader_levels: Its levels, from low to high.
 
     Raises:
-        ValueError: For duplicate case ids, a patient with two labels, or a label outside ``label_names``.
+        ValueError: For duplicate case ids, a patient with two labels, or a label or reader's score that is unknown.
     """
 
     name: str
@@ -105,6 +105,10 @@ class Cohort:
         for case in self.cases:
             if case.label is not None and case.label not in self.label_names:
                 raise ValueError(f"case {case.case_id!r}: label {case.label!r} is none of {self.label_names}")
+            if case.reader_score is not None and case.reader_score not in self.reader_levels:
+                raise ValueError(
+                    f"case {case.case_id!r}: reader's score {case.reader_score!r} is none of {self.reader_levels}"
+                )
             if labels.setdefault(case.patient_id, case.label) != case.label:
                 raise ValueError(
                     f"patient {case.patient_id!r} has the labels {labels[case.patient_id]!r} and {case.label!r}"
@@ -227,6 +231,21 @@ class Predictions:
             raise ValueError("predictions: probabilities must lie in [0, 1] and sum to 1 in each row")
         keys = zip(self.case_ids or self.patient_ids, self.folds, strict=True)
         _refuse_duplicates("row (id, fold)", keys)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
+        """The rows of predictions of one model below each other; all of patients, or all of cases."""
+
+        def column(name: str) -> Any:
+            return tuple(value for part in parts for value in getattr(part, name))
+
+        return cls(
+            model=parts[0].model,
+            label_names=parts[0].label_names,
+            case_ids=None if parts[0].case_ids is None else column("case_ids"),
+            probabilities=np.concatenate([part.probabilities for part in parts]),
+            **{name: column(name) for name in ("patient_ids", "centers", "parts", "folds", "labels")},
+        )
 
     def select(self, rows: Iterable[bool]) -> Predictions:
         """The rows where ``rows`` is true, in order."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,19 @@ def crossvalidated(command: Commands, tiny: tuple[str, ...], tmp_path_factory: p
     run = tmp_path_factory.mktemp("kfold") / "run"
     command("train.py", *tiny, "split=kfold", "split.n_folds=3", "explain=none", f"hydra.run.dir={run}").succeeded()
     return run
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Callable[[], bool]], None]:
+    """Waits until something is there. A minute is far more than any of these takes."""
+
+    def wait(there: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not there():
+            assert time.monotonic() < end, "it never came"
+            time.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture

@@ -1,22 +1,12 @@
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 PREDICTIONS = "predictions.csv"
-
-
-def wait_for(there: Callable[[], bool]) -> None:
-    """A minute is far more than any of these takes."""
-    end = time.monotonic() + 60
-    while not there():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def state_of(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -53,7 +43,7 @@ def test_resuming_a_finished_folder_trains_nothing_and_makes_no_other(
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
-    number: int, command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+    number: int, command: Any, wait_for: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
 ) -> None:
     """Interrupted in the first fold, and in the second."""
     run = tmp_path / "run"
@@ -75,7 +65,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
 
 
 def test_ctrl_c_before_anything_is_trained_says_how_to_go_on(
-    command: Any, tiny: tuple[str, ...], tmp_path: Path
+    command: Any, wait_for: Any, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     cache = tmp_path / "cache"

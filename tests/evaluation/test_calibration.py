@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fusion.evaluation.calibration import brier, calibration, reliability_curve
+from fusion.evaluation.calibration import brier, brier_scaled, calibration, reliability_curve
 
 P = np.array([0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.7, 0.85, 0.95])
 Y = np.array([0, 0, 1, 0, 0, 1, 1, 0, 1, 1])
@@ -14,6 +14,12 @@ BOOTSTRAP = {"level": 0.95, "n_bootstrap": 500, "seed": 0}
 
 def both(p):
     return np.stack([1 - p, p], axis=1)
+
+
+def tied():
+    i = np.arange(1, 61)
+    p = np.round(1 / (1 + np.exp(-1.5 * np.sin(i))), 2)
+    return p, (i * 0.618034 % 1 < 1 / (1 + np.exp(-0.4) * ((1 - p) / p) ** 0.6)).astype(np.int64)
 
 
 def test_intercept_and_slope_equal_glm():
@@ -29,6 +35,20 @@ def test_intercept_and_slope_equal_glm():
         (0.853992467519, -0.294939882102, 2.00292481714), abs=1e-6
     )
     assert slope.n == 10
+
+
+def test_figures_of_val_prob_with_ties():
+    # i <- 1:60; p <- round(plogis(1.5 * sin(i)), 2)
+    # y <- as.integer((i * .618034) %% 1 < plogis(.4 + .6 * qlogis(p))); rms::val.prob(p, y)[c("Brier", "Slope")]
+    p, y = tied()
+    assert y.sum() == 36
+    assert brier(y, both(p), **BOOTSTRAP).value == pytest.approx(0.225678333333, abs=1e-9)
+    figures = calibration(y, p, level=0.95)
+    assert figures["calibration_slope"].value == pytest.approx(0.681337265579, abs=1e-6)
+    # val.prob's Intercept is that beside the slope; this is coef(glm(y ~ offset(qlogis(p)), family = binomial))
+    assert figures["calibration_intercept"].value == pytest.approx(0.473286370316, abs=1e-6)
+    # 1 - mean((p - y)^2) / (mean(y) * (1 - mean(y)))
+    assert brier_scaled(y, both(p), **BOOTSTRAP).value == pytest.approx(0.0596736111111, abs=1e-9)
 
 
 def test_images_of_a_patient_give_the_clustered_interval():
@@ -104,3 +124,45 @@ def test_reliability_curve_has_bins_of_the_same_size():
 def test_reliability_curve_keeps_equal_probabilities_together():
     table = reliability_curve(Y, np.repeat([0.0, 1.0], 5), n_bins=5, level=0.95)
     assert [(row.predicted, row.n) for row in table] == [(0, 5), (1, 5)]
+
+
+def test_reliability_interval_is_not_narrowed_by_repeating_rows():
+    once = reliability_curve(Y, P, n_bins=2, level=0.95)
+    twice = reliability_curve(np.tile(Y, 2), np.tile(P, 2), n_bins=2, level=0.95, patients=list(range(10)) * 2)
+    assert [row.n for row in twice] == [10, 10]
+    assert [row[:4] for row in twice] == [pytest.approx(row[:4]) for row in once]
+
+
+def test_scaled_brier_of_the_prevalence_is_zero_and_of_the_labels_one():
+    labels = np.repeat([0, 1, 2], [5, 3, 2])
+    assert brier_scaled(labels, np.tile([0.5, 0.3, 0.2], (10, 1)), **BOOTSTRAP).value == pytest.approx(0)
+    assert brier_scaled(labels, np.eye(3)[labels], **BOOTSTRAP).value == 1
+    assert brier_scaled(Y, both(np.full(10, 0.5)), **BOOTSTRAP).value == pytest.approx(0)
+
+
+def test_scaled_brier_is_negative_where_the_prevalence_is_better():
+    estimate = brier_scaled(Y, both(1 - P), **BOOTSTRAP)
+    assert estimate.ci_low < estimate.value < 0 < 1
+    assert estimate.ci_high <= 1
+
+
+def test_scaled_brier_interval_is_not_narrowed_by_repeating_rows():
+    once = brier_scaled(Y, both(P), **BOOTSTRAP)
+    twice = brier_scaled(np.tile(Y, 2), both(np.tile(P, 2)), patients=list(range(10)) * 2, **BOOTSTRAP)
+    assert (twice.value, twice.ci_low, twice.ci_high, twice.n) == pytest.approx(
+        (once.value, once.ci_low, once.ci_high, 10)
+    )
+
+
+def test_scaled_brier_of_one_label_is_undefined():
+    estimate = brier_scaled(np.ones(5, dtype=int), both(np.linspace(0.1, 0.9, 5)), **BOOTSTRAP)
+    assert math.isnan(estimate.value)
+    assert math.isnan(estimate.ci_low)
+
+
+@pytest.mark.parametrize("p", [P, np.repeat([0.0, 1.0], 5), np.tile([0.0, 1.0], 5), np.full(10, 0.5)])
+def test_no_interval_leaves_the_range(p):
+    error, scaled = brier(Y, both(p), **BOOTSTRAP), brier_scaled(Y, both(p), **BOOTSTRAP)
+    assert not error.ci_low < 0
+    assert not error.ci_high > 1
+    assert not scaled.ci_high > 1

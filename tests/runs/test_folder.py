@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,12 @@ def folds() -> tuple[Fold, ...]:
     return first, second
 
 
-def finish(run: RunFolder, number: int, threshold: float | None = 0.5, **tables: list[list[object]]) -> None:
+def finish(
+    run: RunFolder, number: int, thresholds: dict[str, float] | None = None, **tables: list[list[object]]
+) -> None:
     for name, rows in tables.items():
         write_rows(run.fold(number) / f"{name}.csv", ("fold", "value"), rows)
-    write_json(run.fold(number) / "fold.json", {"threshold": threshold})
+    write_json(run.fold(number) / "fold.json", {"thresholds": thresholds or {}})
     (run.fold(number) / "model.ckpt").touch()
     write_rows(run.fold(number) / LAST_OF_FOLD, ("fold", "id"), [[number, "x"]])
 
@@ -131,12 +135,73 @@ def test_a_run_without_a_finished_fold_has_no_models(tmp_path: Path) -> None:
         _ = RunFolder(tmp_path).models
 
 
-def test_thresholds_are_those_of_finished_folds_that_have_one(tmp_path: Path) -> None:
+def test_thresholds_are_those_of_finished_folds_by_operating_point(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    for number, threshold in ((0, 0.1 + 0.2), (1, None), (2, 0.0)):
-        finish(run, number, threshold)
+    finish(run, 0, {"youden": 0.1 + 0.2, "cost": 0.2})
+    finish(run, 2, {"youden": 0.0, "cost": 0.5})
     run.fold(3).mkdir()
-    assert run.thresholds == {0: 0.1 + 0.2, 2: 0.0}
+    assert run.thresholds == {"youden": {0: 0.1 + 0.2, 2: 0.0}, "cost": {0: 0.2, 2: 0.5}}
+
+
+def test_more_than_two_labels_have_no_thresholds(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    finish(run, 0)
+    assert run.thresholds == {}
+
+
+def test_which_folds_a_process_fits_is_no_part_of_a_run(tmp_path: Path) -> None:
+    RunFolder.begin(tmp_path, CONFIG | {"fold": 3, "resume": None})
+    assert RunFolder.begin(tmp_path, CONFIG | {"fold": "0", "resume": str(tmp_path)}).config["fold"] == "all"
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    run, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    with run.lock("x") as held:
+        assert held
+        with other.lock("x", wait=False) as too:
+            assert not too
+        with other.lock("y", wait=False) as free:
+            assert free
+    with other.lock("x", wait=False) as again:
+        assert again
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom fusion.runs.folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).lock('x'):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with RunFolder(tmp_path).lock("x", wait=False) as held:
+            assert not held
+        process.kill()
+        process.wait()
+        with RunFolder(tmp_path).lock("x") as held:
+            assert held
+
+
+def test_unfinished_folds_are_given_to_one_process_each(tmp_path: Path, folds: tuple[Fold, ...]) -> None:
+    run, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    finish(run, 0)
+    mine = run.unfinished(folds)
+    assert next(mine).number == 1
+    with other.lock("fold_1", wait=False) as held:
+        assert not held
+    finish(run, 1)
+    assert list(mine) == []
+    assert list(other.unfinished(folds)) == []
+
+
+def test_a_fold_that_another_process_left_is_done_in_the_end(tmp_path: Path, folds: tuple[Fold, ...]) -> None:
+    run, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    theirs, mine = other.unfinished(folds), run.unfinished(folds)
+    assert next(theirs).number == 0
+    assert next(mine).number == 1
+    theirs.close()  # It died over fold 0.
+    finish(run, 1)
+    assert [fold.number for fold in mine] == [0]
 
 
 def test_finished_folds_are_joined_in_their_order(tmp_path: Path) -> None:

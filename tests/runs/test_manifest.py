@@ -1,6 +1,7 @@
 import json
 import platform
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from fusion.records import Case, Cohort
 from fusion.runs import manifest as module
+from fusion.runs.folder import RunFolder
 from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
 
 
@@ -45,7 +47,7 @@ def digests(cohort: Cohort) -> dict[Path, str]:
 
 
 def test_it_is_on_disk_after_each_stage(tmp_path: Path) -> None:
-    manifest = Manifest(tmp_path / "manifest.json")
+    manifest = Manifest(RunFolder(tmp_path))
     assert manifest.stages == {}
     with manifest.stage("cohort"):
         manifest.record(seed=3)
@@ -60,8 +62,9 @@ def test_it_is_on_disk_after_each_stage(tmp_path: Path) -> None:
 
 def test_a_stage_has_its_seconds_and_peak_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 12.3456])
-    monkeypatch.setattr("fusion.runs.manifest.time.perf_counter", lambda: next(clock))
-    manifest = Manifest(tmp_path / "manifest.json")
+    # Of this module alone: the locks have their own time.
+    monkeypatch.setattr("fusion.runs.manifest.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    manifest = Manifest(RunFolder(tmp_path))
     with manifest.stage("cohort"):
         pass
     assert manifest.stages["cohort"]["seconds"] == 2.346
@@ -70,7 +73,7 @@ def test_a_stage_has_its_seconds_and_peak_memory(tmp_path: Path, monkeypatch: py
 
 
 def test_a_failed_stage_leaves_those_before_it(tmp_path: Path) -> None:
-    manifest = Manifest(tmp_path / "manifest.json")
+    manifest = Manifest(RunFolder(tmp_path))
     with manifest.stage("cohort"):
         pass
     with pytest.raises(KeyboardInterrupt), manifest.stage("images"):
@@ -79,10 +82,10 @@ def test_a_failed_stage_leaves_those_before_it(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_keeps_what_is_known(tmp_path: Path) -> None:
-    first = Manifest(tmp_path / "manifest.json")
+    first = Manifest(RunFolder(tmp_path))
     with first.stage("fold_0"):
         first.record(seed=3, device="cpu")
-    resumed = Manifest(tmp_path / "manifest.json")
+    resumed = Manifest(RunFolder(tmp_path))
     assert resumed.stages == first.stages
     with resumed.stage("fold_1"):
         resumed.record(device="cuda")
@@ -91,8 +94,15 @@ def test_a_resumed_run_keeps_what_is_known(tmp_path: Path) -> None:
     assert content["stages"]["fold_0"] == first.stages["fold_0"]
 
 
+def test_two_processes_of_a_run_keep_each_others_stages(tmp_path: Path) -> None:
+    first, second = Manifest(RunFolder(tmp_path)), Manifest(RunFolder(tmp_path))
+    with first.stage("fold_0"), second.stage("fold_1"):
+        pass
+    assert sorted(on_disk(tmp_path / "manifest.json")["stages"]) == ["fold_0", "fold_1"]
+
+
 def test_facts_that_json_cannot_hold_leave_the_file_whole(tmp_path: Path) -> None:
-    manifest = Manifest(tmp_path / "manifest.json")
+    manifest = Manifest(RunFolder(tmp_path))
     manifest.record(seed=3)
     with pytest.raises(ValueError, match="JSON"):
         manifest.record(auc=np.nan)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from fusion.cohorts.load import load_cohort
 from fusion.errors import FusionError, InputError
 from fusion.records import Cohort, Fold
-from fusion.splits.folds import make_folds, make_inner_folds
+from fusion.splits.folds import count_labels, make_folds, make_inner_folds, shrink_fold
 
 REPOSITORY = Path(__file__).parents[2]
 BUSBRA = REPOSITORY / "../shared/data/busbra"
@@ -148,6 +148,27 @@ def test_an_inner_part_without_a_label_is_refused(cohort_of: Make) -> None:
         make_inner_folds(
             cohort_of({("benign", "A"): 40, ("malignant", "A"): 15}), fold, split=KFOLD | {"n_inner_folds": 13}
         )
+
+
+def test_a_smaller_fold_keeps_its_parts_and_its_balance(cohort_of: Make) -> None:
+    cohort = cohort_of(STRATA)
+    (fold,) = make_folds(cohort, split=HOLDOUT, seed=0)
+    small = shrink_fold(cohort, fold, 0.5)
+    assert (small.test, small.number, small.seed) == (fold.test, fold.number, fold.seed)
+    for part in ("train", "validation"):
+        kept, whole = getattr(small, part), getattr(fold, part)
+        assert kept < whole
+        assert abs(len(kept) - 0.5 * len(whole)) <= 1
+        assert abs(positives(cohort, kept) - 0.5 * positives(cohort, whole)) <= 1
+    with pytest.raises(FusionError, match="2% of the training patients of fold 0: required every label"):
+        shrink_fold(cohort, fold, 0.02)
+
+
+def test_labels_are_counted_in_the_smallest_training_part(cohort_of: Make) -> None:
+    cohort = cohort_of(STRATA)
+    folds = make_folds(cohort, split=LEAVE_OUT, seed=0)
+    # Without center A, the largest.
+    assert count_labels(cohort, folds) == {"benign": 17 + 9, "malignant": 13 + 6}
 
 
 def test_center_trains_on_some_and_tests_on_others(cohort_of: Make) -> None:

@@ -12,6 +12,7 @@ from fusion.imaging.store import Crops
 from fusion.records import Case, ClinicalColumn, Cohort, FeatureTable, Fold
 from fusion.training.fit import fit_fold
 from fusion.training.fitted import FittedModel
+from fusion.training.tuning import FoldFit
 
 N_PX, N_FEATURES = 32, 6
 COLUMNS = (
@@ -60,6 +61,7 @@ CONFIG: dict[str, Any] = {
         },
     },
     "logger": {"name": "csv"},
+    "split": {"name": "holdout", "validation_fraction": 0.2, "n_inner_folds": 1},
 }
 
 
@@ -85,8 +87,29 @@ class Data:
         """Fit with dotted keys of the configuration changed; ``__`` stands for the dot."""
         config = change(CONFIG, {key.replace("__", "."): value for key, value in changes.items()})
         return fit_fold(
-            self.cohort, fold=self.fold, crops=self.crops, features=self.features, config=config, loggers=loggers
+            self.cohort,
+            fold=self.fold,
+            crops=self.crops,
+            features=self.features,
+            config=config,
+            loggers=loggers,
+            title="fold 0",
         )
+
+    def fit_and_score(self, fold: Fold, config: Mapping[str, Any], title: str = "") -> FoldFit:
+        """Fit on any fold by any configuration, and score its patients."""
+        model = fit_fold(
+            self.cohort,
+            fold=fold,
+            crops=self.crops,
+            features=self.features,
+            config=config,
+            loggers=(),
+            title=title,
+        )
+        cases = tuple(case for case in self.cohort.cases if fold.part_of(case.patient_id))
+        scores = model.score(model.assemble(cases, crops=self.crops, features=self.features), device="cpu")
+        return FoldFit(model=model, cases=cases, scores=scores, predictions=model.predictions(cases, scores, fold=fold))
 
     def cases(self, part: str) -> list[Case]:
         """Cases of a part of the fold."""

@@ -10,16 +10,16 @@ from fusion.errors import InputError
 from fusion.evaluation.pooling import average_folds
 from fusion.records import FeatureTable
 from fusion.runs.folder import RunFolder
-from fusion.training.applying import align_cohort, mean_threshold, missing_inputs, score_folds, seen_in_training
+from fusion.training.applying import align_cohort, mean_thresholds, missing_inputs, score_folds, seen_in_training
 from fusion.training.fitted import FittedModel
 
 
 @pytest.fixture
 def models(data: Any) -> list[FittedModel]:
     """Two folds' models; one fit, the other moved a little."""
-    first = data.fit(trainer__max_epochs=1).with_threshold(0.3)
+    first = data.fit(trainer__max_epochs=1).with_thresholds({"youden": 0.3, "cost": 0.1}, primary="youden")
     again = data.fit(seed=9, trainer__max_epochs=1)
-    return [first, replace(again, fold=1, threshold=0.6)]
+    return [first, replace(again.with_thresholds({"youden": 0.6, "cost": 0.3}, primary="cost"), fold=1)]
 
 
 def test_labels_in_another_order_become_the_models(data: Any, models: list[FittedModel]) -> None:
@@ -115,6 +115,5 @@ def test_patients_of_training_are_counted_by_cohort_and_id(data: Any, tmp_path: 
 
 
 def test_thresholds_are_averaged_where_there_are_any(models: list[FittedModel]) -> None:
-    assert mean_threshold(models) == pytest.approx(0.45)
-    assert mean_threshold([models[0], models[1].with_threshold(None)]) == pytest.approx(0.3)
-    assert mean_threshold([model.with_threshold(None) for model in models]) is None
+    assert mean_thresholds(models) == pytest.approx({"youden": 0.45, "cost": 0.2})
+    assert mean_thresholds([model.with_thresholds({}, primary="youden") for model in models]) == {}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.calibration.fit import fit_calibrator
 from fusion.errors import FusionError
 from fusion.training.fitted import FittedModel
 
@@ -30,37 +31,41 @@ def model(data: Any) -> FittedModel:
 
 @pytest.mark.parametrize("settings", [{"head__name": "gated"}, {"head__name": "concat"}], ids=["gated", "concat"])
 def test_a_saved_model_gives_the_same_scores(data: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
-    model = data.fit(trainer__max_epochs=1, **settings).with_threshold(0.37)
-    model.save(tmp_path / "fold_0/model.ckpt")
+    model = data.fit(trainer__max_epochs=1, **settings)
+    model = model.with_thresholds({"youden": 0.37, "cost": 0.2}, primary="youden")
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+    model = model.with_calibrator(fit_calibrator("platt", np.array([0, 1, 0, 1]), probabilities, np.ones(4)))
+    model.save(tmp_path / "fold_0/model.ckpt", split_sha256="abc")
     again = FittedModel.load(tmp_path / "fold_0/model.ckpt")
     inputs = model.assemble(data.cohort.cases, crops=data.crops, features=data.features)
     one, other = (fitted.score(inputs, device="cpu") for fitted in (model, again))
     np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
     np.testing.assert_allclose(one.opinions, other.opinions, atol=1e-6)
     assert (one.gates is None) == (other.gates is None) == (settings["head__name"] == "concat")
-    assert again.threshold == 0.37
+    assert (again.threshold, again.thresholds) == (0.37, {"youden": 0.37, "cost": 0.2})
+    assert again.calibrator.state() == model.calibrator.state()
     for name in ("settings", "encoder", "scaler", "label_names", "prior_shift", "fold"):
         assert getattr(again, name) == getattr(model, name), name
     assert again.feature_weights() == model.feature_weights()
 
 
 def test_a_checkpoint_holds_nothing_but_tensors_and_plain_values(model: FittedModel, tmp_path: Path) -> None:
-    model.save(tmp_path / "model.ckpt")
+    model.save(tmp_path / "model.ckpt", split_sha256="abc")
     content = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    assert content["format"] == 1
+    assert (content["format"], content["split_sha256"]) == (2, "abc")
     assert content["label_names"] == ["benign", "malignant"]
 
 
 def test_a_checkpoint_does_not_ask_for_the_file_of_weights(model: FittedModel, tmp_path: Path) -> None:
     settings = {**model.settings, "backbone": {**model.settings["backbone"], "weights": "/gone/weights.pth"}}
-    replace(model, settings=settings).save(tmp_path / "model.ckpt")
+    replace(model, settings=settings).save(tmp_path / "model.ckpt", split_sha256="abc")
     assert FittedModel.load(tmp_path / "model.ckpt").settings["backbone"]["weights"] == "/gone/weights.pth"
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.95])
 def test_a_truncated_checkpoint_is_told(model: FittedModel, tmp_path: Path, kept: float) -> None:
     path = tmp_path / "model.ckpt"
-    model.save(path)
+    model.save(path, split_sha256="abc")
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(FusionError, match=r"model.ckpt: required a model that train.py wrote, came an unreadable file"):
         FittedModel.load(path)

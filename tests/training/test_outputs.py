@@ -10,20 +10,26 @@ import pytest
 from fusion.runs.tables import read_branch_predictions, read_predictions
 from fusion.training.fitted import FittedModel
 from fusion.training.outputs import write_branches, write_fold
+from fusion.training.tuning import fit_tuned
 
 
 @pytest.mark.parametrize("head", ["gated", "concat"])
-def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, tmp_path: Path, head: str) -> None:
-    model = data.fit(trainer__max_epochs=1, head__name=head).with_threshold(0.4)
-    cases = data.cohort.cases
+def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, config: Any, tmp_path: Path, head: str) -> None:
+    tuned = fit_tuned(
+        data.cohort,
+        data.fold,
+        config=config({"trainer.max_epochs": 1, "head.name": head}),
+        fit=data.fit_and_score,
+        score=lambda inner: 0.5,
+    ).with_thresholds({"youden": 0.4, "cost": 0.2}, primary="youden")
+    model, cases, predictions = tuned.fit.model, tuned.fit.cases, tuned.fit.predictions
     inputs = model.assemble(cases, crops=data.crops, features=data.features)
-    scores = model.score(inputs, device="cpu")
-    predictions = model.predictions(cases, scores, fold=data.fold)
-    write_fold(tmp_path, model=model, cases=cases, scores=scores, predictions=predictions, fold=data.fold)
+    write_fold(tmp_path, tuned=tuned, fold=data.fold, split_sha256="abc")
 
     assert FittedModel.load(tmp_path / "model.ckpt").threshold == 0.4
     facts = json.loads((tmp_path / "fold.json").read_text())
-    assert facts["threshold"] == 0.4
+    assert (facts["threshold"], facts["thresholds"]) == (0.4, {"youden": 0.4, "cost": 0.2})
+    assert (facts["split_sha256"], facts["calibration"], facts["setting"]) == ("abc", {"name": "none"}, {})
     assert facts["radiomics_candidates"] == 6
     with (tmp_path / "features.csv").open(newline="") as stream:
         weights = [(row["feature"], float(row["weight"])) for row in csv.DictReader(stream)]
@@ -31,6 +37,9 @@ def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, tmp_path: Path
     read = read_predictions(tmp_path / "predictions_cases.csv", model="fusion")
     assert read.case_ids == predictions.case_ids
     assert np.array_equal(read.probabilities, predictions.probabilities)
+    inner = read_predictions(tmp_path / "predictions_inner.csv", model="fusion")
+    assert set(inner.patient_ids) == data.fold.validation
+    assert not (tmp_path / "tuning.csv").exists()
 
     with (tmp_path / "branches.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,34 +1,29 @@
-"""Predictions → every figure of metrics.json."""
+"""Predictions → metrics.json. Nothing is chosen or fitted on the rows that are scored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fusion.evaluation.calibration import brier, calibration
-from fusion.evaluation.discrimination import delong, delong_fold_mean, macro_auc
+from fusion.evaluation.center_probe import probe_centers
+from fusion.evaluation.centers import between_centers
+from fusion.evaluation.curves import curves
 from fusion.evaluation.estimate import Estimate
-from fusion.evaluation.operating_point import operating_point, proportion
-from fusion.evaluation.patients import patient_index
-from fusion.records import UNLABELED, Predictions
+from fusion.evaluation.figures import auc, figures, figures_at, fold_mean
+from fusion.evaluation.pooling import pool_cases
+from fusion.evaluation.readers import evaluate_reader
+from fusion.evaluation.settings import Settings
+from fusion.evaluation.subgroups import evaluate_subgroups, subgroup_levels
+from fusion.records import UNLABELED, Cohort, FeatureTable, Predictions
 
+Thresholds = Mapping[str, Mapping[int, float]]
 Metrics = dict[str, dict[str, float | int | None]]
 
 
 def evaluate(
-    patients: Predictions,
-    cases: Predictions,
-    *,
-    thresholds: Mapping[int, float],
-    level: float,
-    n_bootstrap: int,
-    seed: int,
+    patients: Predictions, cases: Predictions, *, thresholds: Thresholds, settings: Settings
 ) -> dict[str, Any]:
-    """Every figure of a run, each with its interval and its number of patients.
+    """Every figure that predictions alone give, each with its interval and its number of patients.
 
     Intervals know which rows belong to one patient, so neither several images nor several folds of a patient narrow
     them. Rows without a label are left out, and so is a part without rows.
@@ -36,118 +31,130 @@ def evaluate(
     Args:
         patients: A row per patient and fold.
         cases: A row per case (image) and fold.
-        thresholds: Fold number → threshold, frozen before the test part was looked at; each row is judged by its own
-            fold's. Not used with more than two labels.
-        level: Of the intervals, e.g. 0.95.
-        n_bootstrap: Replicates where an interval is a bootstrap's.
-        seed: Of the bootstrap.
+        thresholds: Operating point → fold number → threshold, frozen before the test part was looked at; each row is
+            judged by its own fold's. Not used with more than two labels.
+        settings: Of the evaluation.
 
     Returns:
         ``{"test": {metric: {"value", "ci_low", "ci_high", "n"}}, "train": …, "validation": …,
-        "centers": {name: …}, "test_cases": …}``. Where the test part spans several folds, ``auc`` is pooled over
-        them and ``auc_fold_mean`` stands beside it (with two labels). What the data do not define is None.
+        "centers": {name: …}, "test_cases": …, "operating_points": …, "curves": …, "between_centers": …}``. Where the
+        test part spans several folds, ``auc`` is pooled over them and ``auc_fold_mean`` stands beside it (with two
+        labels). What the data do not define is None.
 
     Raises:
         ValueError: If a fold has no threshold.
     """
-    settings = _Settings(thresholds=thresholds, level=level, n_bootstrap=n_bootstrap, seed=seed)
-    labeled = patients.select(label != UNLABELED for label in patients.labels)
-    test = labeled.select(part == "test" for part in labeled.parts)
-    test_cases = cases.select(
-        part == "test" and label != UNLABELED for part, label in zip(cases.parts, cases.labels, strict=True)
-    )
-    result: dict[str, Any] = {}
-    if test.patient_ids:
-        result["test"] = _figures(test, settings) | _fold_mean(test, settings)
-    for name in ("train", "validation"):
-        part = labeled.select(other == name for other in labeled.parts)
-        if part.patient_ids:
-            result[name] = _figures(part, settings)
-    if test.patient_ids:
-        result["centers"] = {
-            center: _figures(test.select(other == center for other in test.centers), settings)
-            for center in sorted(set(test.centers))
+    primary = thresholds.get(settings.threshold, {})
+
+    def plain(rows: Predictions) -> Metrics:
+        return _plain(figures(rows, thresholds=primary, settings=settings))
+
+    parts = {part: of_part(patients, part) for part in ("test", "train", "validation")}
+    result: dict[str, Any] = {part: plain(rows) for part, rows in parts.items() if rows.patient_ids}
+    test, test_cases = parts["test"], of_part(cases, "test")
+    if not test.patient_ids:
+        return result
+    result["test"] |= _plain(fold_mean(test, settings=settings))
+    result["centers"] = {
+        center: plain(test.select(other == center for other in test.centers)) for center in sorted(set(test.centers))
+    }
+    result["test_cases"] = plain(test_cases) | _plain(fold_mean(test_cases, settings=settings))
+    result["operating_points"] = {
+        name: {
+            "rule": dict(settings.operating_points[name]),
+            "thresholds": {str(fold): threshold for fold, threshold in sorted(of_folds.items())},
+            "figures": _plain(figures_at(test, thresholds=of_folds, settings=settings)),
         }
-    if test_cases.patient_ids:
-        result["test_cases"] = _figures(test_cases, settings) | _fold_mean(test_cases, settings)
+        for name, of_folds in thresholds.items()
+    }
+    result["curves"] = curves(test, settings=settings)
+    summary = between_centers(test, min_per_label=settings.min_per_label, **settings.bootstrap)
+    result["between_centers"] = summary.as_json()
     return result
 
 
-def evaluate_branch(patients: Predictions, *, level: float, n_bootstrap: int, seed: int) -> Metrics:
-    """AUC of one branch alone on the test part (higher is better); empty where no test patient has the branch."""
-    test = patients.select(
-        part == "test" and label != UNLABELED for part, label in zip(patients.parts, patients.labels, strict=True)
+def evaluate_in_cohort(
+    patients: Predictions,
+    inner: Predictions,
+    *,
+    cohort: Cohort,
+    thresholds: Thresholds,
+    reader_is_input: bool,
+    settings: Settings,
+) -> dict[str, Any]:
+    """The figures that also need what the cohort's table says of the patients: subgroups, and the reader.
+
+    Args:
+        patients: A row per patient and fold.
+        inner: Predictions of training patients, a row per patient and fold, that the models were not fitted to.
+        cohort: That they are from.
+        thresholds: As for ``evaluate``.
+        reader_is_input: Whether the model has the reader's score.
+        settings: Of the evaluation.
+
+    Returns:
+        ``{"subgroups": …, "readers": …}``; without ``readers`` where there is no reader, or more than two labels.
+    """
+    test = of_part(patients, "test")
+    primary = thresholds.get(settings.threshold, {})
+    levels = subgroup_levels(
+        cohort, settings.subgroups["columns"], settings.subgroups["bins"], patients=set(test.patient_ids)
     )
-    if not test.patient_ids:
-        return {}
-    labels, index = _labels(test), _patients(test)
-    if len(test.label_names) == 2:
-        return {"auc": delong(labels, test.probabilities[:, 1], level=level, patients=index).as_json()}
-    auc = macro_auc(labels, test.probabilities, patients=index, level=level, n_bootstrap=n_bootstrap, seed=seed)
-    return {"auc": auc.as_json()}
 
+    def of_subgroup(rows: Predictions) -> dict[str, Estimate]:
+        return figures(rows, thresholds=primary, settings=settings)
 
-@dataclass(frozen=True, kw_only=True)
-class _Settings:
-    thresholds: Mapping[int, float]
-    level: float
-    n_bootstrap: int
-    seed: int
-
-    @property
-    def bootstrap(self) -> dict[str, Any]:
-        return {"level": self.level, "n_bootstrap": self.n_bootstrap, "seed": self.seed}
-
-
-def _figures(part: Predictions, settings: _Settings) -> Metrics:
-    figures = _two_labels(part, settings) if len(part.label_names) == 2 else _many_labels(part, settings)
-    return {name: estimate.as_json() for name, estimate in figures.items()}
-
-
-def _two_labels(part: Predictions, settings: _Settings) -> dict[str, Estimate]:
-    missing = sorted(set(part.folds) - set(settings.thresholds))
-    if missing:
-        raise ValueError(f"thresholds: required one per fold, none came for {missing}")
-    labels, index = _labels(part), _patients(part)
-    scores = part.probabilities[:, 1]
-    thresholds = np.array([settings.thresholds[fold] for fold in part.folds])
-    return {
-        "auc": delong(labels, scores, level=settings.level, patients=index),
-        **operating_point(labels, scores, thresholds, patients=index, **settings.bootstrap),
-        "brier": brier(labels, part.probabilities, patients=index, **settings.bootstrap),
-        **calibration(labels, scores, level=settings.level, patients=index),
-    }
-
-
-def _many_labels(part: Predictions, settings: _Settings) -> dict[str, Estimate]:
-    labels, index = _labels(part), _patients(part)
-    hits = (part.probabilities.argmax(1) == labels).astype(np.float64)
-    one_vs_rest = {
-        f"auc_{name}": delong(
-            (labels == k).astype(np.int64), part.probabilities[:, k], level=settings.level, patients=index
-        )
-        for k, name in enumerate(part.label_names)
-    }
-    return {
-        "auc": macro_auc(labels, part.probabilities, patients=index, **settings.bootstrap),
-        "accuracy": proportion(hits, np.ones_like(hits), level=settings.level, patients=index),
-        "brier": brier(labels, part.probabilities, patients=index, **settings.bootstrap),
-        **one_vs_rest,
-    }
-
-
-def _fold_mean(part: Predictions, settings: _Settings) -> Metrics:
-    if len(set(part.folds)) < 2 or len(part.label_names) > 2:
-        return {}
-    estimate = delong_fold_mean(
-        _labels(part), part.probabilities[:, 1], np.array(part.folds), level=settings.level, patients=_patients(part)
+    enough = {"min_patients": settings.min_patients, "min_per_label": settings.min_per_label}
+    result: dict[str, Any] = {"subgroups": evaluate_subgroups(test, levels, figures=of_subgroup, **enough)}
+    reader = evaluate_reader(
+        cohort,
+        test,
+        inner,
+        thresholds=primary,
+        is_input=reader_is_input,
+        prevalence=settings.prevalence,
+        **settings.bootstrap,
     )
-    return {"auc_fold_mean": estimate.as_json()}
+    return result | ({} if reader is None else {"readers": reader})
 
 
-def _labels(part: Predictions) -> NDArray[np.int64]:
-    return np.array([part.label_names.index(label) for label in part.labels], dtype=np.int64)
+def probe(cohort: Cohort, features: FeatureTable, *, settings: Settings) -> dict[str, Any] | None:
+    """Whether the radiomics features tell the centers apart; None with one center or without features."""
+    found = probe_centers(cohort, features, **settings.center_probe, **settings.bootstrap)
+    return None if found is None else found.as_json()
 
 
-def _patients(part: Predictions) -> NDArray[np.int64]:
-    return patient_index(part.patient_ids, len(part.patient_ids))
+def evaluate_auc(patients: Predictions, *, settings: Settings) -> Metrics:
+    """The AUC alone, on the test part (higher is better); empty where it has no patient."""
+    test = of_part(patients, "test")
+    return _plain({"auc": auc(test, settings=settings)}) if test.patient_ids else {}
+
+
+def learning_point(cases: Predictions, *, settings: Settings) -> dict[str, Any]:
+    """A point of the learning curve, of the models of one share of the training patients.
+
+    Args:
+        cases: Case-level predictions of these models, of all their patients.
+        settings: Of the evaluation.
+
+    Returns:
+        ``{"n_train": mean number of training patients (inner part included), "auc": estimate of the test part}``.
+    """
+    patients = pool_cases(cases)
+    trained = [part != "test" for part in patients.parts]
+    return {"n_train": sum(trained) / len(set(patients.folds)), **evaluate_auc(patients, settings=settings)}
+
+
+def inner_score(patients: Predictions, *, settings: Settings) -> float:
+    """What settings are chosen by: the AUC of inner predictions, higher is better."""
+    return auc(of_part(patients, "validation"), settings=settings).value
+
+
+def of_part(predictions: Predictions, part: str) -> Predictions:
+    """The labeled rows of a part."""
+    rows = zip(predictions.parts, predictions.labels, strict=True)
+    return predictions.select(other == part and label != UNLABELED for other, label in rows)
+
+
+def _plain(estimates: Mapping[str, Estimate]) -> Metrics:
+    return {name: estimate.as_json() for name, estimate in estimates.items()}

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from fusion.errors import FusionError
-from fusion.records import PARTS, Cohort, Fold
-from fusion.runs.tables import concatenate
+from fusion.records import PARTS, Cohort, Fold, Predictions
+from fusion.runs.tables import concatenate, read_predictions
 from fusion.storage import atomic_path, file_digest
 
 _HEADER = """\
@@ -23,6 +24,10 @@ _HEADER = """\
 """
 # Written last into a fold's folder, so that its presence means that the fold is finished.
 LAST_OF_FOLD = "predictions_cases.csv"
+# Predictions of training patients that the calibration and the thresholds were chosen on.
+INNER = "predictions_inner.csv"
+# What a process does of the run, and not what the run is.
+_OF_A_PROCESS = {"fold": "all", "resume": None}
 
 
 @dataclass(frozen=True)
@@ -39,23 +44,28 @@ class RunFolder:
     def begin(cls, path: Path, config: Mapping[str, Any]) -> Self:
         """Make the folder and write ``config.yaml``; in a folder that has one, nothing is overwritten.
 
+        Several processes may begin the same folder, each for other folds: which folds a process fits, and that it goes
+        on with a folder, is no part of the run's configuration.
+
         Raises:
             FusionError: If the folder was begun with another configuration: its folds would be of two runs.
         """
         import yaml
 
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        if not (path / "config.yaml").exists():
-            with atomic_path(path / "config.yaml") as temporary:
-                temporary.write_text(_HEADER + text, encoding="utf-8")
-        begun, asked = cls(path).config, yaml.safe_load(text)
+        text = yaml.safe_dump(_without_process(config), sort_keys=False, allow_unicode=True)
+        run = cls(path)
+        with run.lock("begin"):
+            if not (path / "config.yaml").exists():
+                with atomic_path(path / "config.yaml") as temporary:
+                    temporary.write_text(_HEADER + text, encoding="utf-8")
+        begun, asked = run.config, yaml.safe_load(text)
         other = sorted(key for key in {*begun, *asked} if begun.get(key) != asked.get(key))
         if other:
             raise FusionError(
                 f"{path}: required the configuration that this folder was begun with, came another one "
                 f"({', '.join(other)}); choose a new folder, or go on with this one: python train.py resume={path}"
             )
-        return cls(path)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -101,15 +111,47 @@ class RunFolder:
         writer.writerow(("patient_id", "center", "fold", "part"))
         writer.writerows(_split_rows(cohort, folds))
         content = table.getvalue().encode()
-        if path.exists() and path.read_bytes() != content:
+        with self.lock("begin"):
+            if not path.exists():
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(content)
+        if path.read_bytes() != content:
             raise FusionError(
                 f"{path}: required the split that this folder was begun with, came another one; "
                 "the cohort's table has changed since. Start a new run"
             )
-        if not path.exists():
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
         return file_digest(path)
+
+    @property
+    def split_sha256(self) -> str:
+        """Of ``split.csv``: stands in every file that depends on the split."""
+        return file_digest(self.path / "split.csv")
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold a lock that the processes of this run share; it is free again when its process ends, however it ends.
+
+        Args:
+            name: Of what must not be done twice at once.
+            wait: False to go on without it where another process holds it.
+
+        Yields:
+            Whether it is held.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.path / ".locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path)
+        try:
+            held.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            held.release()
 
     def read_parts(self) -> dict[str, dict[int, str]]:
         """Part of each patient by fold, from ``split.csv``."""
@@ -127,6 +169,20 @@ class RunFolder:
         """Whether a fold was fitted and scored to its end."""
         return (self.fold(number) / LAST_OF_FOLD).is_file()
 
+    def unfinished(self, folds: Sequence[Fold]) -> Iterator[Fold]:
+        """The folds that are still to be done, each locked while it is with the caller.
+
+        Of several processes that ask for the same folds each gets others; what another one works on comes last, and
+        only if that one left it unfinished.
+        """
+        for wait in (False, True):
+            for fold in folds:
+                if not self.is_finished(fold.number):
+                    with self.lock(f"fold_{fold.number}", wait=wait) as held:
+                        # Another process may have finished it since, or while this one waited.
+                        if held and not self.is_finished(fold.number):
+                            yield fold
+
     @property
     def finished(self) -> list[int]:
         """Numbers of the finished folds."""
@@ -134,16 +190,31 @@ class RunFolder:
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_finished(int(number)))
 
     @property
-    def thresholds(self) -> dict[int, float]:
-        """The frozen threshold of each finished fold that has one (with two labels)."""
-        facts = {number: json.loads((self.fold(number) / "fold.json").read_text()) for number in self.finished}
-        return {number: fact["threshold"] for number, fact in facts.items() if fact["threshold"] is not None}
+    def thresholds(self) -> dict[str, dict[int, float]]:
+        """The frozen thresholds of the finished folds, by operating point and fold; none with more than two labels."""
+        thresholds: dict[str, dict[int, float]] = {}
+        for number, facts in self._facts.items():
+            for name, threshold in facts["thresholds"].items():
+                thresholds.setdefault(name, {})[number] = threshold
+        return thresholds
+
+    @property
+    def n_candidates(self) -> int:
+        """Candidate predictors of the finished fold with the most: radiomics features and clinical inputs."""
+        return max(int(facts["radiomics_candidates"] + facts["clinical_inputs"]) for facts in self._facts.values())
+
+    @property
+    def _facts(self) -> dict[int, dict[str, Any]]:
+        return {number: json.loads((self.fold(number) / "fold.json").read_text()) for number in self.finished}
 
     def join_folds(self) -> None:
         """Write the finished folds' tables below each other, at the top of the folder."""
         targets = {
             LAST_OF_FOLD: self.path / LAST_OF_FOLD,
             "features.csv": self.path / "features.csv",
+            INNER: self.path / INNER,
+            "tuning.csv": self.path / "tuning.csv",
+            "stability.csv": self.path / "stability.csv",
             "branches.csv": self.path / "attributions" / "branches.csv",
             "radiomics.csv": self.path / "attributions" / "radiomics.csv",
             "clinical.csv": self.path / "attributions" / "clinical.csv",
@@ -152,6 +223,11 @@ class RunFolder:
             parts = [path for number in self.finished if (path := self.fold(number) / name).is_file()]
             if parts:
                 concatenate(parts, target)
+
+    def read_tables(self, name: str, *, model: str) -> Predictions:
+        """A table of predictions that every finished fold has, below each other."""
+        tables = [read_predictions(self.fold(number) / name, model=model) for number in self.finished]
+        return Predictions.concatenate(tables)
 
     @property
     def models(self) -> list[Path]:
@@ -167,6 +243,10 @@ class RunFolder:
                 f"finish it with: python train.py resume={self.path}"
             )
         return paths
+
+
+def _without_process(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _OF_A_PROCESS.get(key, value) for key, value in config.items()}
 
 
 def _split_rows(cohort: Cohort, folds: Sequence[Fold]) -> Iterator[tuple[str, str, int, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.records import Cohort
+from fusion.runs.folder import RunFolder
 from fusion.storage import content_key, file_digest, write_json
 
 _PACKAGES = (
@@ -36,14 +37,23 @@ _PACKAGES = (
 class Manifest:
     """A run's manifest, on disk after every stage, so that an interrupted run has one too."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._path = run.path / "manifest.json"
 
     def record(self, **facts: Any) -> None:
-        """Add facts (plain content) and write the file."""
-        self._content.update(facts)
-        write_json(self._path, self._content)
+        """Add facts (plain content) to what this or another process of the run has recorded; mappings are merged."""
+        with self._run.lock("manifest"):
+            content = self._read()
+            for name, fact in facts.items():
+                known = content.get(name)
+                if isinstance(known, Mapping) and isinstance(fact, Mapping):
+                    fact = {**known, **fact}
+                content[name] = fact
+            write_json(self._path, content)
+
+    def _read(self) -> dict[str, Any]:
+        return dict(json.loads(self._path.read_text())) if self._path.exists() else {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -51,13 +61,12 @@ class Manifest:
         start = time.perf_counter()
         yield
         seconds = round(time.perf_counter() - start, 3)
-        stages = self._content.get("stages", {}) | {name: {"seconds": seconds, "peak_memory_mb": _peak_memory_mb()}}
-        self.record(stages=stages)
+        self.record(stages={name: {"seconds": seconds, "peak_memory_mb": _peak_memory_mb()}})
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
         """Seconds and peak memory by stage, in the order in which they ended."""
-        return dict(self._content.get("stages", {}))
+        return dict(self._read().get("stages", {}))
 
 
 def describe_environment() -> dict[str, Any]:

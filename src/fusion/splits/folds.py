@@ -70,6 +70,34 @@ def make_inner_folds(cohort: Cohort, fold: Fold, *, split: Mapping[str, Any]) ->
     return tuple(folds)
 
 
+def shrink_fold(cohort: Cohort, fold: Fold, share: float) -> Fold:
+    """The fold with a share of its training and inner patients, spread evenly over labels and centers.
+
+    Args:
+        cohort: That the fold divides.
+        fold: Its test part stays whole.
+        share: In (0, 1).
+
+    Raises:
+        FusionError: If a part is left without a label.
+    """
+    # A smaller share's patients are not those of a larger one: the points of a learning curve are other draws.
+    rng = np.random.default_rng([fold.seed, fold.number, round(share * 1e6)])
+    parts = {
+        name: draw_fraction(spread_order(cohort, sorted(part), rng), share, rng)
+        for name, part in (("train", fold.train), ("validation", fold.validation))
+    }
+    _require_labels(cohort, parts, f"{share:.0%} of the training patients of fold {fold.number}")
+    return Fold(number=fold.number, seed=fold.seed, test=fold.test, **parts)
+
+
+def count_labels(cohort: Cohort, folds: Sequence[Fold]) -> dict[str, int]:
+    """Patients by label, in the cohort's order, of the fold with the fewest training patients (inner part included)."""
+    smallest = min((fold.train | fold.validation for fold in folds), key=len)
+    labels = [cohort.patients[patient_id][0].label for patient_id in smallest]
+    return {name: labels.count(name) for name in cohort.label_names}
+
+
 def _holdout(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:
     everyone = frozenset(cohort.patients)
     test = draw_fraction(spread_order(cohort, sorted(everyone), rng), split["test_fraction"], rng)

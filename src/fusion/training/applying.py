@@ -72,7 +72,7 @@ def score_folds(
     concatenate(tables, out_dir / "branches.csv")
     for table in tables:
         table.unlink()
-    return _join(parts)
+    return Predictions.concatenate(parts)
 
 
 def missing_inputs(models: Sequence[FittedModel], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> list[str]:
@@ -93,21 +93,11 @@ def seen_in_training(run: RunFolder, cohort: Cohort) -> int:
     return len(trained & set(cohort.patients)) if run.config["cohort"]["name"] == cohort.name else 0
 
 
-def mean_threshold(models: Sequence[FittedModel]) -> float | None:
-    """The mean of the models' frozen thresholds, for their averaged probability; None with more than two labels."""
-    thresholds = [model.threshold for model in models if model.threshold is not None]
-    return float(np.mean(thresholds)) if thresholds else None
+def mean_thresholds(models: Sequence[FittedModel]) -> dict[str, float]:
+    """The mean of the models' frozen thresholds of each operating point, for their averaged probability."""
+    return {name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].thresholds}
 
 
 def _describe(column: ClinicalColumn | ColumnEncoder) -> str:
     levels = f" with the levels {', '.join(column.levels)}" if column.kind == "ordered" else ""
     return f"the kind {column.kind!r}{levels}"
-
-
-def _join(parts: Sequence[Predictions]) -> Predictions:
-    def column(name: str) -> tuple[object, ...]:
-        return tuple(value for part in parts for value in getattr(part, name))
-
-    columns = {name: column(name) for name in ("case_ids", "patient_ids", "centers", "parts", "folds", "labels")}
-    probabilities = np.concatenate([part.probabilities for part in parts])
-    return replace(parts[0], probabilities=probabilities, **columns)  # type: ignore[arg-type]  # Columns keep their type.

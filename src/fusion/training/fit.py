@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
+from fusion.calibration.identity import Identity
 from fusion.errors import FusionError
 from fusion.imaging.store import Crops
 from fusion.records import Case, Cohort, FeatureTable, Fold
@@ -35,6 +36,7 @@ def fit_fold(
     features: FeatureTable,
     config: Mapping[str, Any],
     loggers: Iterable[Logger],
+    title: str,
 ) -> FittedModel:
     """Fit on ``fold.train``, stop on ``fold.validation``; ``fold.test`` is never touched.
 
@@ -44,9 +46,10 @@ def fit_fold(
         crops, features: Of the whole cohort; only rows of the two parts are read.
         config: The resolved configuration.
         loggers: Of Lightning.
+        title: Of the progress line.
 
     Returns:
-        The model of the best epoch, without a threshold yet.
+        The model of the best epoch, without calibration and thresholds yet.
 
     Raises:
         FusionError: If the configured device is not there, weights cannot be had, or a patient has no branch.
@@ -90,7 +93,7 @@ def fit_fold(
         n_steps=n_batches * config["trainer"]["max_epochs"],
         freeze_epochs=config["trainer"]["freeze_epochs"],
     )
-    _run_trainer(module, train, validation, weights, fold=fold, trainer=config["trainer"], loggers=loggers)
+    _run_trainer(module, train, validation, weights, title=title, trainer=config["trainer"], loggers=loggers)
     return FittedModel(
         network=module.network.cpu().eval(),
         settings=settings,
@@ -98,6 +101,8 @@ def fit_fold(
         scaler=scaler,
         label_names=cohort.label_names,
         prior_shift=prior_shift,
+        calibrator=Identity(),
+        thresholds={},
         threshold=None,
         fold=fold.number,
     )
@@ -182,7 +187,7 @@ def _run_trainer(
     validation: Inputs,
     weights: NDArray[np.float32],
     *,
-    fold: Fold,
+    title: str,
     trainer: Mapping[str, Any],
     loggers: Iterable[Logger],
 ) -> None:
@@ -196,7 +201,7 @@ def _run_trainer(
             devices=trainer["devices"],
             precision=resolve_precision(trainer["precision"], trainer["accelerator"]),
             gradient_clip_val=trainer["gradient_clip"],
-            callbacks=[best, stopping, FitProgress(title=f"fold {fold.number}")],
+            callbacks=[best, stopping, FitProgress(title=title)],
             logger=list(loggers),
             enable_checkpointing=False,
             enable_progress_bar=False,

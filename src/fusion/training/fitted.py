@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fusion.calibration.calibrator import Calibrator
+from fusion.calibration.fit import calibrator_from_state
 from fusion.errors import FusionError
 from fusion.imaging.channels import N_CHANNELS, compose_channels
 from fusion.imaging.store import Crops
@@ -21,7 +23,7 @@ from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
 from fusion.training.inputs import Batch, Inputs, assemble_inputs, make_loader
 
-_FORMAT = 1
+_FORMAT = 2
 # Bounds memory; no result depends on it.
 _SCORING_BATCH = 64
 
@@ -31,7 +33,7 @@ class Scores:
     """What a fitted model says of N cases.
 
     Attributes:
-        probabilities: (N, K) fused.
+        probabilities: (N, K) fused and calibrated.
         opinions: (N, n_branches, K) probabilities of each branch alone; NaN where it is absent.
         gates: (N, n_branches), 0 where a branch is absent; None for a head without gates.
     """
@@ -52,7 +54,9 @@ class FittedModel:
         label_names: (K,) the positive one last.
         prior_shift: (K,) added to the logits: undoes the class weights of the loss, so that probabilities are of the
             training part's prevalence (Elkan, IJCAI 2001, theorem 2).
-        threshold: Of the positive label's probability, chosen on the inner part; None until it is chosen.
+        calibrator: Of the probabilities, fitted on out-of-fold predictions of the training part, as were
+        thresholds: of the positive label's calibrated probability by operating point, and
+        threshold: that of the primary one; none with more than two labels, or until they are chosen.
         fold: Number of the fold.
     """
 
@@ -62,12 +66,18 @@ class FittedModel:
     scaler: RadiomicsScaler
     label_names: tuple[str, ...]
     prior_shift: tuple[float, ...]
+    calibrator: Calibrator
+    thresholds: Mapping[str, float]
     threshold: float | None
     fold: int
 
-    def with_threshold(self, threshold: float | None) -> Self:
-        """The same model with its threshold frozen."""
-        return replace(self, threshold=threshold)
+    def with_calibrator(self, calibrator: Calibrator) -> Self:
+        """The same model with its calibration frozen."""
+        return replace(self, calibrator=calibrator)
+
+    def with_thresholds(self, thresholds: Mapping[str, float], *, primary: str) -> Self:
+        """The same model with its thresholds frozen."""
+        return replace(self, thresholds=thresholds, threshold=thresholds.get(primary))
 
     def assemble(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable) -> Inputs:
         """The network's inputs of any cases, by the fitted preprocessing."""
@@ -104,7 +114,7 @@ class FittedModel:
         gates = [output.gates for output in outputs if output.gates is not None]
         absent = ~inputs.present_in(self.network.names)
         return Scores(
-            probabilities=logits.softmax(dim=-1).numpy(),
+            probabilities=self.calibrator.apply(logits.softmax(dim=-1).numpy()),
             opinions=np.where(absent[:, :, None], np.nan, opinions.softmax(dim=-1).numpy()),
             gates=torch.cat(gates).double().cpu().numpy() if gates else None,
         )
@@ -136,16 +146,24 @@ class FittedModel:
         survivors = [(name, gate) for name, gate in zip(self.scaler.names, gates, strict=True) if gate != 0]
         return sorted(survivors, key=lambda survivor: -abs(survivor[1]))
 
-    def save(self, path: Path) -> None:
-        """Write plain containers and tensors, loadable with ``weights_only=True``."""
+    def save(self, path: Path, *, split_sha256: str) -> None:
+        """Write plain containers and tensors, loadable with ``weights_only=True``.
+
+        Args:
+            path: Of the file.
+            split_sha256: Of the split that it was fitted on.
+        """
         content = {
             "format": _FORMAT,
+            "split_sha256": split_sha256,
             "state_dict": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
             "settings": dict(self.settings),
             "encoder": self.encoder.state(),
             "scaler": self.scaler.state(),
             "label_names": list(self.label_names),
             "prior_shift": list(self.prior_shift),
+            "calibrator": self.calibrator.state(),
+            "thresholds": dict(self.thresholds),
             "threshold": self.threshold,
             "fold": self.fold,
         }
@@ -180,6 +198,8 @@ class FittedModel:
             scaler=scaler,
             label_names=tuple(content["label_names"]),
             prior_shift=tuple(content["prior_shift"]),
+            calibrator=calibrator_from_state(content["calibrator"]),
+            thresholds=content["thresholds"],
             threshold=content["threshold"],
             fold=content["fold"],
         )

@@ -7,32 +7,46 @@ from pathlib import Path
 
 import numpy as np
 
-from fusion.records import UNLABELED, Case, Fold, Predictions
-from fusion.runs.folder import LAST_OF_FOLD
+from fusion.records import UNLABELED, Case, Fold
+from fusion.runs.folder import INNER, LAST_OF_FOLD
 from fusion.runs.tables import branch_column, write_predictions, write_rows
 from fusion.storage import write_json
 from fusion.training.fitted import FittedModel, Scores
+from fusion.training.tuning import TunedFit, trial_rows
 
 _GATE = "gate_"
 
 
-def write_fold(
-    out_dir: Path, *, model: FittedModel, cases: Sequence[Case], scores: Scores, predictions: Predictions, fold: Fold
-) -> None:
-    """Write a fold's checkpoint, facts and tables; the case-level predictions come last and mark it as finished."""
-    model.save(out_dir / "model.ckpt")
+def write_fold(out_dir: Path, *, tuned: TunedFit, fold: Fold, split_sha256: str) -> None:
+    """Write a fold's checkpoint, facts and tables; the case-level predictions come last and mark it as finished.
+
+    Args:
+        out_dir: The fold's folder.
+        tuned: Its fit, calibrated, with thresholds.
+        fold: The division.
+        split_sha256: Of the run's ``split.csv``.
+    """
+    model, cases = tuned.fit.model, tuned.fit.cases
+    model.save(out_dir / "model.ckpt", split_sha256=split_sha256)
     write_json(
         out_dir / "fold.json",
         {
+            "split_sha256": split_sha256,
             "threshold": model.threshold,
+            "thresholds": dict(model.thresholds),
+            "calibration": model.calibrator.state(),
+            "setting": dict(tuned.setting),
             "radiomics_features": len(model.feature_weights()),
             "radiomics_candidates": len(model.scaler.names),
             "clinical_inputs": len(model.encoder.inputs),
         },
     )
     _write_features(out_dir / "features.csv", model)
-    write_branches(out_dir / "branches.csv", model, cases, scores, fold)
-    write_predictions(out_dir / LAST_OF_FOLD, predictions)
+    write_branches(out_dir / "branches.csv", model, cases, tuned.fit.scores, fold)
+    write_predictions(out_dir / INNER, tuned.inner)
+    if tuned.trials:
+        write_rows(out_dir / "tuning.csv", *trial_rows(fold.number, tuned.trials))
+    write_predictions(out_dir / LAST_OF_FOLD, tuned.fit.predictions)
 
 
 def _write_features(path: Path, model: FittedModel) -> None:

@@ -1,0 +1,79 @@
+"""Folds in one process, in one after the other, in several at once, and after a kill: the same run, to the last byte."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDS = ("split=kfold", "split.n_folds=3", "explain=none")
+SAME = (
+    "metrics.json",
+    "predictions.csv",
+    "predictions_inner.csv",
+    "features.csv",
+    "split.csv",
+    "attributions/branches.csv",
+)
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    for name in SAME:
+        assert (run / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_folds_of_a_sweep_are_parts_of_one_run(
+    command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+) -> None:
+    command(
+        "train.py", "-m", *tiny, *FOLDS, "fold=2,0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=run"
+    ).succeeded()
+    assert_same_run(tmp_path / "run", crossvalidated)
+
+
+def test_processes_at_once_share_the_folds_of_a_run(
+    root: Path, environment: dict[str, str], command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = [*tiny, *FOLDS, f"hydra.run.dir={run}"]
+    with subprocess.Popen([sys.executable, str(root / "train.py"), *arguments], env=environment, cwd=tmp_path) as other:
+        command("train.py", *arguments).succeeded()
+        assert other.wait() == 0
+    assert_same_run(run, crossvalidated)
+    stages = json.loads((run / "manifest.json").read_text())["stages"]
+    assert {"fold_0", "fold_1", "fold_2"} <= set(stages)
+
+
+def test_one_fold_alone_says_that_others_are_missing(
+    command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ended = command("train.py", *tiny, *FOLDS, "fold=1", f"hydra.run.dir={run}").succeeded()
+    assert json.loads((run / "metrics.json").read_text())["folds"] == {"finished": [1], "planned": 3}
+    assert "1 of 3 folds" in ended.stdout
+    assert (run / "fold_1/predictions_cases.csv").read_bytes() == (
+        crossvalidated / "fold_1/predictions_cases.csv"
+    ).read_bytes()
+
+
+def test_killed_in_the_third_fold_the_rerun_ends_with_the_same_metrics(
+    command: Any, wait_for: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ("train.py", *tiny, *FOLDS, f"hydra.run.dir={run}")
+    started = command.start(*arguments)
+    wait_for((run / "fold_2").is_dir)
+    os.kill(started.process, signal.SIGKILL)
+    assert started.wait().status == -signal.SIGKILL
+    assert not (run / "fold_2/predictions_cases.csv").exists()
+    kept = {number: (run / f"fold_{number}/model.ckpt").stat().st_mtime_ns for number in (0, 1)}
+    # The same command goes on, and so does resume=.
+    shutil.copytree(run, tmp_path / "copy")
+    command(*arguments).succeeded()
+    command("train.py", f"resume={tmp_path / 'copy'}").succeeded()
+    for again in (run, tmp_path / "copy"):
+        assert_same_run(again, crossvalidated)
+    assert kept == {number: (run / f"fold_{number}/model.ckpt").stat().st_mtime_ns for number in (0, 1)}

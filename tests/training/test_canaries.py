@@ -1,0 +1,79 @@
+"""Canaries: where nothing tells the outcome, every protocol and every model finds nothing.
+
+Two kinds of nothing: noise in every input, and real signals under shuffled labels. The AUC has to lie in the null
+interval of the Mann-Whitney statistic, whose standard error is √((n₀ + n₁ + 1) / (12 n₀ n₁)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from fusion.records import Predictions
+from fusion.splits.folds import make_folds
+from fusion.training.tuning import fit_tuned
+
+SMALL = ("backbone.name=test_resnet", "imaging.n_px=32", "trainer.max_epochs=2", "trainer.precision=32-true")
+PROTOCOLS = {
+    "holdout": ("split=holdout", "split.test_fraction=0.5"),
+    "kfold": ("split=kfold", "split.n_folds=3"),
+    "repeated_kfold": ("split=repeated_kfold", "split.n_folds=2", "split.n_repeats=2"),
+    "nested": ("split=nested", "split.n_folds=2", "split.n_inner_folds=2", "split.grid={l1: [0.0, 0.01]}"),
+    "center": ("split=center", "split.train=[A]", "split.test=[B]"),
+    "leave_one_center_out": ("split=leave_one_center_out",),
+    "column": ("split=column",),
+}
+MODELS = {
+    "fusion": "model.branches=[image,radiomics,clinical]",
+    "image": "model.branches=[image]",
+    "radiomics": "model.branches=[radiomics]",
+    "clinical": "model.branches=[clinical]",
+}
+Compose = Callable[[Sequence[str]], dict[str, Any]]
+N_PATIENTS = 80
+
+
+def nothing(make_data: Callable[..., Any], kind: str) -> Any:
+    """Data of which nothing tells the label, every case with every branch, in given folds of no meaning."""
+    data = make_data(n_patients=N_PATIENTS, signal=0.0 if kind == "noise" else 1.5, seed=2)
+    known = set(data.crops.case_ids) & set(data.features.case_ids)
+    cases = [case for case in data.cohort.cases if case.case_id in known and case.clinical]
+    patients = sorted({case.patient_id for case in cases})
+    label_of = {case.patient_id: case.label for case in cases}
+    drawn = np.random.default_rng(5).permutation([label_of[patient] for patient in patients])
+    labels = dict(zip(patients, drawn.tolist(), strict=True)) if kind == "shuffled" else label_of
+    fold_of = {patient: str(number % 2) for number, patient in enumerate(patients)}
+    changed = (replace(case, label=labels[case.patient_id], fold=fold_of[case.patient_id]) for case in cases)
+    return replace(data, cohort=replace(data.cohort, cases=tuple(changed)))
+
+
+def area(rows: Predictions) -> float:
+    return float(roc_auc_score([label == "malignant" for label in rows.labels], rows.probabilities[:, 1]))
+
+
+@pytest.mark.parametrize("kind", ["noise", "shuffled"])
+@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+def test_nothing_is_found_where_there_is_nothing(
+    make_data: Callable[..., Any], compose: Compose, protocol: str, model: str, kind: str
+) -> None:
+    data = nothing(make_data, kind)
+    config = compose([*SMALL, *PROTOCOLS[protocol], MODELS[model]])
+    areas, weights = [], []
+    for fold in make_folds(data.cohort, split=config["split"], seed=0):
+        tuned = fit_tuned(data.cohort, fold, config=config, fit=data.fit_and_score, score=area)
+        tested = tuned.calibrated("platt").fit.predictions
+        tested = tested.select(part == "test" for part in tested.parts)
+        n_positive = tested.labels.count("malignant")
+        areas.append(area(tested))
+        weights.append((len(tested.labels) + 1) / (12 * n_positive * (len(tested.labels) - n_positive)))
+    # Folds of a repeat share no test patients; repeats do, so they count as one.
+    n_repeats = config["split"].get("n_repeats", 1)
+    standard_error = math.sqrt(sum(weights) * n_repeats) / len(areas)
+    assert abs(np.mean(areas) - 0.5) < 3.5 * standard_error, (areas, standard_error)

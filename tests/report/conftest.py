@@ -14,8 +14,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from fusion.evaluation.discrimination import delong
-from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.pooling import pool_cases
 from fusion.records import Predictions
 from fusion.report.html import write_report
@@ -73,20 +71,138 @@ class Simulation:
         self.rng = rng
 
     def metrics(self) -> dict[str, Any]:
-        thresholds = THRESHOLDS if len(self.label_names) == 2 else {}
-        metrics = evaluate(self.patients, self.cases, thresholds=thresholds, level=0.95, n_bootstrap=200, seed=0)
-        if len(self.label_names) == 2:
-            metrics["branches"] = {
-                branch: {"auc": self._branch(noise)}
-                for branch, noise in (("image", 0.25), ("radiomics", 0.5), ("clinical", 0.4))
-            }
-        return metrics
+        """Every section of metrics.json, from plain numpy: the report must not care who computed them."""
+        parts = {part: self._part(self.patients, part) for part in ("test", "validation", "train")}
+        metrics = {
+            "split_sha256": "ab12" * 16,
+            "folds": {"finished": [0, 1, 2, 3, 4], "planned": 5},
+            **parts,
+            "test_cases": self._part(self.cases, "test"),
+            "centers": {
+                center: figures(self.patients.select(self._of_center(center)))
+                for center in sorted(set(self.patients.centers))
+            },
+            "sample_size": {
+                "n_train": 84, "n_events": 28, "n_parameters": 120, "events_per_parameter": 28 / 120,
+                "required_n": 1712, "required_by": {"shrinkage": 1712, "overall_risk": 355},
+                "warning": "84 training patients, 1712 are advised.",
+            },
+        }  # fmt: skip
+        return metrics | (self._of_two_labels(metrics) if len(self.label_names) == 2 else {})
 
-    def _branch(self, noise: float) -> dict[str, Any]:
-        test = np.array(self.patients.parts) == "test"
-        labels = (np.array(self.patients.labels)[test] == self.label_names[1]).astype(int)
-        scores = self.patients.probabilities[test, 1] + self.rng.normal(scale=noise, size=len(labels))
-        return delong(labels, scores, level=0.95).as_json()
+    def _part(self, predictions: Predictions, part: str) -> dict[str, Any]:
+        return figures(predictions.select(other == part for other in predictions.parts))
+
+    def _of_center(self, center: str) -> list[bool]:
+        rows = zip(self.patients.centers, self.patients.parts, strict=True)
+        return [other == center and part == "test" for other, part in rows]
+
+    def _of_two_labels(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        test = metrics["test"]
+        share, n = 0.33, test["auc"]["n"]
+        test["auc_fold_mean"] = estimate(test["auc"]["value"] - 0.004, n)
+        shown = {name: test[name] for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy")}
+        points = {"youden": {"rule": "youden"}, "sensitivity_90": {"rule": "sensitivity", "at_least": 0.9}}
+        thresholds = [k / 100 for k in range(5, 61)]
+        reader = {"auc": estimate(0.81, n), **shown}
+        return {
+            "branches": {name: {"auc": estimate(auc, n)} for name, auc in BRANCHES.items()},
+            "operating_points": {
+                name: {
+                    "rule": rule,
+                    "thresholds": {str(fold): t - 0.1 * k for fold, t in THRESHOLDS.items()},
+                    "figures": shown | {"lr_positive": estimate(None if k else 4.321, n)},
+                }
+                for k, (name, rule) in enumerate(points.items())
+            },
+            "curves": {
+                "reliability": [
+                    {"predicted": p, "observed": p**1.2, "ci_low": p**1.2 * 0.7, "ci_high": p**0.8, "n": 23 + k % 2}
+                    for k, p in enumerate((0.05, 0.2, 0.45, 0.7, 0.9))
+                ],
+                "smooth_calibration": {"predicted": [0.05, 0.5, 0.95], "observed": [0.03, 0.48, 0.9]},
+                "decision": [
+                    {"threshold": t, "model": estimate(share - t / 3, n),
+                     "treat_all": estimate(share - (1 - share) * t / (1 - t), n)}
+                    for t in thresholds
+                ],
+                "impact": [
+                    {"threshold": t, "high_risk": estimate(600 - 500 * t, n, 40), "true_positive": estimate(300, n, 30)}
+                    for t in thresholds
+                ],
+            },
+            "between_centers": {
+                "auc": {"value": 0.87, "ci_low": 0.74, "ci_high": 0.94, "n": n, "n_centers": 4, "tau2": 0.123,
+                        "i2": 0.34, "prediction_low": 0.66, "prediction_high": 0.96},
+                "left_out": [],
+                "probe": {"auc": estimate(0.91, n), "n_centers": 4, "text": "The features give the center away."},
+            },
+            "subgroups": {
+                "age": [
+                    {"level": level, "n": 70, "n_positive": 23, "figures": {"auc": test["auc"], **shown}, "note": None}
+                    for level in ("< 50 years", ">= 50 years")
+                ],
+                "sex": [
+                    {"level": "male", "n": 3, "n_positive": 1, "figures": None,
+                     "note": "too few: 3 patients, 1 malignant (required 20 and 5 of each label)"},
+                ],
+            },
+            "readers": {
+                "name": "BI-RADS", "n": n, "is_input": False, "reader": reader, "model": {"auc": test["auc"], **shown},
+                "model_and_reader": reader, "text": "The reader's BI-RADS is no input of the model.",
+                "differences": [
+                    {"first": "model", "second": "reader", "difference": estimate(0.031, n), "p": 0.0004},
+                    {"first": "model_and_reader", "second": "model", "difference": estimate(-0.012, n), "p": None},
+                ],
+                "cuts": [{"cut": ">= 4", "figures": shown}],
+            },
+        }  # fmt: skip
+
+
+BRANCHES = {"image": 0.85, "radiomics": 0.7, "clinical": 0.75}
+
+
+def estimate(value: float | None, n: int, half: float = 0.05) -> dict[str, Any]:
+    """As in metrics.json; any interval will do, the report computes none."""
+    low, high = (None, None) if value is None else (value - half, value + half)
+    return {"value": value, "ci_low": low, "ci_high": high, "n": n}
+
+
+def figures(rows: Predictions) -> dict[str, Any]:
+    """The figures of some rows, by plain numpy."""
+    names, n = rows.label_names, len(set(rows.patient_ids))
+    truth = np.array([names.index(label) for label in rows.labels])
+    hot = np.eye(len(names))[truth]
+    brier = float(((rows.probabilities - hot) ** 2).sum(1).mean() / (2 if len(names) == 2 else 1))
+    alone = {f"auc_{name}": _auc(truth == k, rows.probabilities[:, k]) for k, name in enumerate(names)}
+    if len(names) > 2:
+        accuracy = float((rows.probabilities.argmax(1) == truth).mean())
+        found = {"auc": float(np.mean(list(alone.values()))), **alone, "accuracy": accuracy, "brier": brier}
+        return {name: estimate(value, n) for name, value in found.items()}
+    called = rows.probabilities[:, 1] >= np.array([THRESHOLDS[fold] for fold in rows.folds])
+    right, positive = called == (truth == 1), truth == 1
+    return {
+        "auc": estimate(alone[f"auc_{names[1]}"], n),
+        "sensitivity": estimate(_mean(right[positive]), int(positive.sum())),
+        "specificity": estimate(_mean(right[~positive]), int((~positive).sum())),
+        "ppv": estimate(_mean(right[called]), int(called.sum())),
+        "npv": estimate(_mean(right[~called]), int((~called).sum())),
+        "accuracy": estimate(_mean(right), n),
+        "brier": estimate(brier, n),
+        "ici": estimate(0.047, n),
+        "hosmer_lemeshow": {"value": 0.034, "ci_low": None, "ci_high": None, "n": n},
+        "calibration_intercept": estimate(-0.12, n, 0.3),
+        "calibration_slope": estimate(0.95, n, 0.2),
+    }
+
+
+def _auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
+    difference = scores[positive][:, None] - scores[~positive][None]
+    return _mean((difference > 0) + 0.5 * (difference == 0))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
@@ -113,8 +229,9 @@ def write_run(run_dir: Path, simulation: Simulation, *, optional: bool = True, c
         "cohort": {"name": cohort, "root": "data/salivary"},
         "imaging": {"n_px": 96, "margin": 0.15, "channels": "image_roi_mask"},
         "radiomics": {"mode": "2d"},
-        "split": {"name": "kfold", "n_folds": 5},
-        "evaluation": {"level": 0.95, "n_bootstrap": 200},
+        "split": {"name": "kfold", "n_folds": 5, "validation_fraction": 0.2, "n_inner_folds": 1},
+        "evaluation": {"level": 0.95, "n_bootstrap": 200, "threshold": "youden"},
+        "calibration": {"name": "platt"},
         "backbone": {"name": "resnet18", "weights": "hub"},
         "head": {"name": "gated"},
     }
@@ -125,7 +242,6 @@ def write_run(run_dir: Path, simulation: Simulation, *, optional: bool = True, c
         "split_sha256": "ab12" * 16,
         "device": "cpu",
         "weights": "resnet18.a1_in1k (hub)",
-        "thresholds": {str(fold): value for fold, value in THRESHOLDS.items()},
         "stages": {
             "extract": {"seconds": 33.1, "peak_memory_mb": 812},
             "fit": {"seconds": 912.4, "peak_memory_mb": 1430},
@@ -181,7 +297,11 @@ def _write_optional(run_dir: Path, simulation: Simulation) -> None:
 def fake() -> SimpleNamespace:
     """What tests need to make runs of their own; they cannot import from this file."""
     return SimpleNamespace(
-        Simulation=Simulation, write_run=write_run, write_predictions=write_predictions, thresholds=THRESHOLDS
+        Simulation=Simulation,
+        write_run=write_run,
+        write_predictions=write_predictions,
+        thresholds=THRESHOLDS,
+        estimate=estimate,
     )
 
 

@@ -3,11 +3,16 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import yaml
 
 from fusion.errors import InputError
 from fusion.report.html import write_report
+from fusion.report.metric_names import METRIC_NAMES
+
+SECTIONS = ("headline", "centers", "branches-alone", "reader-differences", "reader-cuts", "center-probe")
+SECTIONS += ("subgroup-figures", "mistakes")
 
 
 class Page(HTMLParser):
@@ -21,13 +26,19 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.tags.append((tag, attributes))
-        if attributes.get("id") in ("headline", "centers", "branches-alone") or "data-part" in attributes:
-            self._section = attributes.get("id") or attributes["data-part"]
+        if attributes.get("id") in SECTIONS or "data-of" in attributes:
+            self._section = attributes.get("id") or attributes["data-of"]
         if tag == "data":
             self.values.setdefault(self._section, []).append(float(attributes["value"]))
 
     def handle_data(self, data):
         self.text += data
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without figures: for tests of words and tables, since drawing takes seconds."""
+    monkeypatch.setattr("fusion.report.html.write_figures", lambda run: {})
 
 
 def edit(run_dir, name, change):
@@ -42,6 +53,12 @@ def figures_of(estimate):
     return [estimate[key] for key in ("value", "ci_low", "ci_high") if estimate[key] is not None]
 
 
+def in_order(figures):
+    keys = [key for key in METRIC_NAMES if key in figures]
+    assert len(keys) == len(figures)
+    return [x for key in keys for x in figures_of(figures[key])]
+
+
 def test_numbers_equal_metrics_json(finished):
     page = Page(finished / "report.html")
     metrics = json.loads((finished / "metrics.json").read_text())
@@ -49,9 +66,11 @@ def test_numbers_equal_metrics_json(finished):
     headline = [x for name in ("auc", "sensitivity", "specificity", "brier") for x in figures_of(test[name])]
     assert page.values["headline"] == headline + figures_of(test["auc_fold_mean"])
     for part in ("test", "test_cases", "validation", "train"):
-        assert page.values[part] == [x for estimate in metrics[part].values() for x in figures_of(estimate)]
+        assert page.values[part] == in_order(metrics[part])
+    for center, figures in metrics["centers"].items():
+        assert page.values[f"center-{center}"] == in_order(figures)
     rows = [*metrics["centers"].values(), test]
-    names = ("auc", "sensitivity", "specificity", "brier")
+    names = ("auc", "sensitivity", "specificity", "brier", "calibration_slope")
     expected = [x for row in rows for name in names for x in figures_of(row[name])]
     assert page.values["centers"][: len(expected)] == expected
     branches = [*(branch["auc"] for branch in metrics["branches"].values()), test["auc"]]
@@ -110,6 +129,7 @@ def test_figures_and_page_are_the_same_every_time(finished, run_dir):
         assert (run_dir / path.relative_to(finished)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_simulated_cohort_and_random_start_are_said_plainly(tmp_path, finished, fake):
     simulation = fake.Simulation(40, centers=("One",))
     run_dir = fake.write_run(tmp_path / "run", simulation, optional=False, cohort="phantom")
@@ -125,7 +145,8 @@ def test_simulated_cohort_and_random_start_are_said_plainly(tmp_path, finished, 
 
 def test_missing_optional_files_are_explained(tmp_path, fake):
     run_dir = fake.write_run(tmp_path / "run", fake.Simulation(40), optional=False)
-    edit(run_dir, "metrics.json", lambda metrics: metrics.pop("branches"))
+    for section in ("branches", "operating_points"):
+        edit(run_dir, "metrics.json", lambda metrics, section=section: metrics.pop(section))
     edit(run_dir, "manifest.json", dict.clear)
     text = Page(write_report(run_dir)).text
     for reason in (
@@ -186,3 +207,80 @@ def test_gallery_shows_the_worst_judged_cases_first(finished, simulation):
     }
     assert [own[case_id] for case_id in shown] == sorted(own[case_id] for case_id in shown)
     assert "24 of 30 overlays" in page.text
+
+
+def test_operating_points_readers_and_probe_equal_metrics_json(finished):
+    page = Page(finished / "report.html")
+    metrics = json.loads((finished / "metrics.json").read_text())
+    for name, point in metrics["operating_points"].items():
+        assert page.values[f"point-{name}"] == in_order(point["figures"])
+    readers = metrics["readers"]
+    for name in ("reader", "model", "model_and_reader"):
+        assert page.values[f"reader-{name}"] == in_order(readers[name])
+    differences = [x for d in readers["differences"] for x in figures_of(d["difference"])]
+    assert page.values["reader-differences"] == differences
+    assert page.values["center-probe"] == figures_of(metrics["between_centers"]["probe"]["auc"])
+    for words in ("youden (primary)", "0.410 to 0.550 (5 folds)", "< 0.001", "Model and reader − model"):
+        assert words in page.text
+    assert "sensitivity of at least 90\N{NO-BREAK SPACE}%" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_older_run_has_none_of_the_new_sections(run_dir):
+    new = ("curves", "between_centers", "subgroups", "readers", "operating_points", "sample_size", "folds")
+    for section in new:
+        edit(run_dir, "metrics.json", lambda metrics, section=section: metrics.pop(section))
+    edit(run_dir, "config.yaml", lambda config: config["evaluation"].pop("threshold"))
+    page = Page(write_report(run_dir))
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    for absent in ("use", "operating-points", "readers", "subgroups", "center-probe", "sample-size"):
+        assert absent not in ids
+    assert {"headline", "centers"} <= ids
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_sections_of_null_are_left_out(run_dir):
+    def nothing(metrics):
+        metrics["between_centers"] = {"auc": None, "left_out": ["Fudan"], "probe": None}
+        metrics |= {"readers": None, "subgroups": {}, "curves": {}, "operating_points": {}, "sample_size": None}
+
+    edit(run_dir, "metrics.json", nothing)
+    assert "Not in the random-effects summary: Fudan." in Page(write_report(run_dir)).text
+
+
+def test_undefined_figures_are_said_everywhere(run_dir):
+    def undefine(content):
+        for key, value in content.items():
+            if isinstance(value, dict) and {"value", "ci_low", "ci_high"} <= set(value) and key != "auc":
+                content[key] = value | dict.fromkeys(("value", "ci_low", "ci_high"))
+            elif isinstance(value, dict):
+                undefine(value)
+
+    edit(run_dir, "metrics.json", undefine)
+    assert "not defined" in Page(write_report(run_dir)).text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_unfinished_run_and_too_few_patients_stand_at_the_top(run_dir):
+    edit(run_dir, "metrics.json", lambda metrics: metrics["folds"].update(planned=7))
+    text = Page(write_report(run_dir)).text
+    top = text[: text.index("Before these numbers are trusted")]
+    assert "these are the figures of 5 of 7 folds" in top
+    assert "84 training patients, 1712 are advised." in top
+    assert "kfold, 5 of 7 folds" in top
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_patient_mistaken_in_several_repeats_is_named_once(tmp_path, fake):
+    simulation = fake.Simulation(60)
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
+    test = simulation.patients.select(part == "test" for part in simulation.patients.parts)
+    again = replace(test, folds=tuple(fold + 5 for fold in test.folds))
+    rows = {
+        name: getattr(test, name) + getattr(again, name)
+        for name in ("patient_ids", "centers", "parts", "folds", "labels")
+    }
+    both = replace(test, probabilities=np.tile(test.probabilities, (2, 1)), **rows)
+    fake.write_predictions(run_dir / "predictions.csv", both)
+    text = Page(write_report(run_dir)).text
+    assert "of 60 test patients are on the wrong side in at least one repeat" in text

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fusion.report.limitations import limitations
+from fusion.report.limitations import limitations, warnings
 from fusion.report.run_folder import read_run
 
 
@@ -74,3 +74,28 @@ def test_center_with_one_label(said):
 
 def test_no_test_figures_say_nothing_of_them(said):
     assert "AUC" not in said(dict.clear)
+
+
+def test_warnings_name_the_unfinished_folds_and_the_sample_size(run_dir):
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    assert warnings(read_run(run_dir)) == ["Too few patients? 84 training patients, 1712 are advised."]
+    metrics["folds"]["planned"], metrics["sample_size"]["warning"] = 25, None
+    path.write_text(json.dumps(metrics))
+    (sentence,) = warnings(read_run(run_dir))
+    assert "the figures of 5 of 25 folds" in sentence
+
+
+def test_a_new_center_that_may_be_at_chance(said):
+    def change(metrics):
+        metrics["between_centers"]["auc"]["prediction_low"] = 0.41
+
+    assert "an AUC between 0.410 and 0.960 has to be expected" in said(change)
+    assert "prediction interval" not in said(
+        lambda metrics: metrics["between_centers"]["auc"].update(prediction_low=0.6)
+    )
+
+
+def test_a_reader_who_is_an_input(said):
+    assert "BI-RADS is an input" in said(lambda metrics: metrics["readers"].update(is_input=True))
+    assert "is an input" not in said(lambda metrics: metrics["readers"].update(is_input=False))

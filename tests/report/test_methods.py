@@ -1,41 +1,102 @@
+import json
+
 import pytest
 import yaml
 
-from fusion.report.methods import methods, starts_at_random
+from fusion.report.methods import methods, split_text, starts_at_random
 from fusion.report.run_folder import read_run
+
+
+@pytest.fixture
+def said(run_dir):
+    """A function that changes config.yaml and gives the sentences then."""
+
+    def after(change):
+        path = run_dir / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        change(config)
+        path.write_text(yaml.safe_dump(config))
+        return " ".join(methods(read_run(run_dir)))
+
+    return after
 
 
 def test_sentences_name_what_was_used(run_dir):
     text = " ".join(methods(read_run(run_dir)))
     for part in (
-        "“kfold” (5 folds)",
+        "“kfold” (5 folds), written down before anything was fitted (sha256 ab12ab12ab12…)",
+        "20\N{NO-BREAK SPACE}% were held out as its inner part; on it were chosen the epoch, the thresholds and ",
         "resnet18, started from the weights resnet18.a1_in1k (hub)",
         "true 2D",
         "L1 penalty of 0.001",
         "head “gated”",
-        "(0.460, 0.520, 0.410, 0.550, 0.490)",
+        "Platt’s logistic regression, fitted on out-of-fold predictions",
+        "youden (primary): largest sensitivity + specificity, 0.410 to 0.550 (5 folds)",
         "level of 0.95",
     ):
         assert part in text
+    assert "NOT FINISHED" not in text
+
+
+def test_unfinished_folds_are_stated_loudly(run_dir):
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["folds"]["planned"] = 8
+    path.write_text(json.dumps(metrics))
+    assert "THE RUN IS NOT FINISHED: these are the figures of 5 of 8 folds." in methods(read_run(run_dir))
+    assert split_text(read_run(run_dir)) == "kfold, 5 of 8 folds"
+
+
+def test_repeats(said, run_dir):
+    said(lambda config: config.update(split={"name": "repeated_kfold", "n_folds": 5, "n_repeats": 10}))
+    assert split_text(read_run(run_dir)) == "repeated_kfold, 5 folds (5 folds, 10 times)"
+
+
+def test_nested_names_the_grid_and_what_each_fold_chose(said, run_dir):
+    for fold, l1 in enumerate((0.01, 0.001, 0.01)):
+        (run_dir / f"fold_{fold}").mkdir()
+        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"setting": {"l1": l1}}))
+    split = {"name": "nested", "validation_fraction": 0.2, "n_inner_folds": 3, "grid": {"l1": [0.001, 0.01]}}
+    text = said(lambda config: config.update(split=split))
+    assert "out-of-fold predictions of 3 inner folds" in text
+    assert "the thresholds, the calibration and the grid’s values" in text
+    assert "Tried in each fold: l1: 0.001, 0.01. Chosen: l1 0.01 (2 of 3 folds), l1 0.001 (1 of 3 folds)." in text
+
+
+def test_named_centers(said):
+    text = said(lambda config: config.update(split={"name": "center", "train": ["A", "B"], "test": [3]}))
+    assert "Training centers: A, B. Test centers: 3." in text
+
+
+@pytest.mark.parametrize(
+    ("group", "value", "words"),
+    [
+        ("calibration", {"name": "none"}, "no calibration was fitted"),
+        ("harmonization", {"name": "none"}, "not harmonized"),
+        ("harmonization", {"name": "combat", "unseen": "refuse", "covariates": ["age"]}, "the effects of age kept"),
+        ("harmonization", {"name": "combat", "unseen": "reference"}, "(policy “reference”)"),
+        ("stability", {"name": "none"}, "not filtered by their stability"),
+        ("stability", {"name": "perturbation", "threshold": 0.75}, "(“perturbation”: threshold 0.75)"),
+    ],
+)
+def test_optional_stages(said, group, value, words):
+    assert words in said(lambda config: config.update({group: value}))
 
 
 @pytest.mark.parametrize(("weights", "expected"), [("none", True), (None, True), ("hub", False), ("w.pt", False)])
-def test_random_start_is_known_by_the_weights(run_dir, weights, expected):
-    path = run_dir / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["backbone"]["weights"] = weights
-    path.write_text(yaml.safe_dump(config))
-    run = read_run(run_dir)
-    assert starts_at_random(run) == expected
-    assert any("trained from random initialization, not pretrained" in text for text in methods(run)) == expected
+def test_random_start_is_known_by_the_weights(said, run_dir, weights, expected):
+    text = said(lambda config: config["backbone"].update(weights=weights))
+    assert starts_at_random(read_run(run_dir)) == expected
+    assert ("trained from random initialization, not pretrained" in text) == expected
 
 
-def test_a_model_without_a_backbone_claims_none(run_dir):
-    path = run_dir / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    for group in ("backbone", "radiomics", "head"):
-        del config[group]
-    path.write_text(yaml.safe_dump(config))
-    run = read_run(run_dir)
-    assert not starts_at_random(run)
-    assert "branch" not in " ".join(methods(run))
+def test_a_model_without_a_backbone_claims_none(said, run_dir):
+    def remove(config):
+        for group in ("backbone", "radiomics", "head", "calibration"):
+            del config[group]
+
+    text = said(remove)
+    assert not starts_at_random(read_run(run_dir))
+    assert "branch" not in text
+    assert "harmonized" not in text
+    assert "calibration was" not in text

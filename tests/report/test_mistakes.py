@@ -23,7 +23,7 @@ def test_each_patient_is_judged_by_the_threshold_of_its_fold(run_dir, fake):
 
 
 def test_without_thresholds_the_likelier_label_is_called(run_dir):
-    manifest = json.loads((run_dir / "manifest.json").read_text())
-    del manifest["thresholds"]
-    (run_dir / "manifest.json").write_text(json.dumps(manifest))
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    del metrics["operating_points"]
+    (run_dir / "metrics.json").write_text(json.dumps(metrics))
     assert all(m.probability < 0.5 and m.threshold is None for m in worst_mistakes(read_run(run_dir)))

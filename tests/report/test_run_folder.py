@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import yaml
@@ -24,6 +26,7 @@ def test_an_id_like_na_or_007_stays_a_string(tmp_path):
 
 def test_thresholds_and_level_are_read(run_dir):
     run = read_run(run_dir)
+    assert run.primary_point == "youden"
     assert run.thresholds[1] == 0.52
     assert run.level == 0.95
     assert len(run.overlays) == 30
@@ -59,3 +62,28 @@ def test_unreadable_files_are_named_with_the_reason(run_dir, name, content, mess
         read_run(run_dir)
     assert message in str(caught.value)
     assert name.rsplit("/", 1)[-1] in str(caught.value)
+
+
+def test_thresholds_of_an_older_run_are_those_of_its_manifest(run_dir):
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    del metrics["operating_points"]
+    (run_dir / "metrics.json").write_text(json.dumps(metrics))
+    (run_dir / "manifest.json").write_text('{"thresholds": {"0": 0.25, "1": null}}')
+    assert read_run(run_dir).thresholds == {0: 0.25}
+
+
+def test_folds_planned_and_finished(run_dir):
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    for folds, planned in (({"finished": [0], "planned": 9}, 9), (None, 5)):
+        path.write_text(json.dumps(metrics | {"folds": folds}))
+        assert (read_run(run_dir).n_folds, read_run(run_dir).n_planned_folds) == (5, planned)
+
+
+def test_what_each_fold_chose_is_read(run_dir):
+    for fold, setting in ((0, {"l1": 0.01}), (1, {})):
+        folder = run_dir / f"fold_{fold}"
+        folder.mkdir()
+        (folder / "fold.json").write_text(json.dumps({"setting": setting}))
+    (run_dir / "fold_2").mkdir()
+    assert read_run(run_dir).chosen == {0: {"l1": 0.01}}

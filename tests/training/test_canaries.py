@@ -57,8 +57,7 @@ def area(rows: Predictions) -> float:
     return float(roc_auc_score([label == "malignant" for label in rows.labels], rows.probabilities[:, 1]))
 
 
-@pytest.mark.parametrize("kind", ["noise", "shuffled"])
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize(("model", "kind"), [*((model, "noise") for model in MODELS), ("fusion", "shuffled")])
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))
 def test_nothing_is_found_where_there_is_nothing(
     make_data: Callable[..., Any], compose: Compose, protocol: str, model: str, kind: str

@@ -14,30 +14,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusion.records import Predictions
-from fusion.report.figures import BLUE, INK, MUTED, Drawing, write_figures
-from fusion.report.limitations import limitations
-from fusion.report.methods import RANDOM_START, methods, starts_at_random
+from fusion.report.figures.style import BLUE, INK, MUTED, PAPER
+from fusion.report.figures.write import Drawing, write_figures
+from fusion.report.limitations import limitations, warnings
+from fusion.report.methods import RANDOM_START, methods, split_text, starts_at_random
 from fusion.report.mistakes import worst_mistakes
 from fusion.report.run_folder import FinishedRun, read_run
+from fusion.report.tables import center_tables, operating_point_tables, part_tables, reader_name, reader_tables
 from fusion.storage import atomic_path
 
 _TEMPLATE = "template.html.j2"
 _N_MISTAKES = 10
 _N_OVERLAYS = 24
-METRIC_NAMES = {
-    "auc": "AUC",
-    "auc_fold_mean": "AUC, mean of the folds",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "f1": "F1",
-    "brier": "Brier score (0 is perfect)",
-    "calibration_intercept": "Calibration intercept (0 is perfect)",
-    "calibration_slope": "Calibration slope (1 is perfect)",
-}
+_N_CENTER_NAMES = 90  # in characters; longer lists are left to the table of centers
 
 
 class Overlay(NamedTuple):
@@ -70,7 +59,7 @@ def write_report(run_dir: Path) -> Path:
 
 
 def inline_svg(drawing: Drawing) -> Markup:
-    """The figure's SVG as part of the page: its ids made its own, its ink, gray and blue those of the page."""
+    """The figure's SVG as part of the page: its ids made its own, its ink, gray, blue and paper those of the page."""
     assert drawing.path is not None
     svg = drawing.path.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg") :]
@@ -78,7 +67,7 @@ def inline_svg(drawing: Drawing) -> Markup:
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{drawing.name}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{drawing.name}-", svg)
-    for color, variable in ((INK, "--ink"), (MUTED, "--muted"), (BLUE, "--blue")):
+    for color, variable in ((INK, "--ink"), (MUTED, "--muted"), (BLUE, "--blue"), (PAPER, "--paper")):
         svg = re.sub(color, f"var({variable})", svg, flags=re.IGNORECASE)
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(drawing.title)}"', 1))
 
@@ -91,12 +80,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline_svg=inline_svg, percent=_percent, metric_name=_metric_name)
+    environment.filters.update(inline_svg=inline_svg, percent=_percent, p_value=_p_value, reader_name=reader_name)
     return environment
 
 
 def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
-    mistakes = worst_mistakes(run)
+    # Under repeated cross-validation a patient may be mistaken several times; the worst one is shown.
+    mistakes = list({mistake.patient_id: mistake for mistake in reversed(worst_mistakes(run))}.values())[::-1]
+    n_tested, split = len(set(run.test.patient_ids)), run.config.get("split")
     return {
         "run": run,
         "metrics": run.metrics,
@@ -107,11 +98,19 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "positive": run.patients.label_names[-1],
         "others": " or ".join(run.patients.label_names[:-1]),
         "drawings": drawings,
+        "warnings": warnings(run),
         "limitations": limitations(run),
+        "part_tables": part_tables(run),
+        "center_tables": center_tables(run),
+        "operating_point_tables": operating_point_tables(run),
+        "reader_tables": reader_tables(run),
         "methods": methods(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],
         "n_mistakes": len(mistakes),
+        "n_tested": n_tested,
+        "is_repeated": n_tested < len(run.test.patient_ids),
+        "is_left_out": isinstance(split, Mapping) and split.get("name") == "leave_one_center_out",
         "overlays": _overlays(run),
         "config_text": yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     }
@@ -122,14 +121,13 @@ def _facts(run: FinishedRun) -> dict[str, str]:
     labels = dict(zip(patients.patient_ids, patients.labels, strict=True))
     counts = {name: list(labels.values()).count(name) for name in patients.label_names}
     centers = sorted(set(patients.centers))
-    split = run.config.get("split")
+    names = ", ".join(centers)
     return {
         "Patients": f"{len(labels)}",
         "Labels": ", ".join(f"{count} {name}" for name, count in counts.items()),
-        "Centers": f"{len(centers)}: {', '.join(centers[:8])}{' …' if len(centers) > 8 else ''}",
+        "Centers": f"{len(centers)}" + (f": {names}" if len(names) <= _N_CENTER_NAMES else ""),
         "Test patients": f"{len(set(run.test.patient_ids))}",
-        "Split": f"{split.get('name') if isinstance(split, Mapping) else split}, "
-        + (f"{run.n_folds} folds" if run.n_folds > 1 else "one division"),
+        "Split": split_text(run),
     }
 
 
@@ -163,5 +161,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
-def _metric_name(key: str) -> str:
-    return METRIC_NAMES.get(key, f"AUC, {key.removeprefix('auc_')} against the rest")
+def _p_value(p: float | None) -> str:
+    """``0.034``; below a thousandth only that."""
+    if p is None:
+        return "not defined"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

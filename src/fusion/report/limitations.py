@@ -13,10 +13,14 @@ _ADVISED_EVENTS = 100
 _WIDE_GAP = 0.1
 
 
+def warnings(run: FinishedRun) -> list[str]:
+    """What has to be known before any figure is read, for the top of the page; empty where no rule applies."""
+    return [sentence for rule in (_simulated, _unfinished, _sample_size) for sentence in rule(run)]
+
+
 def limitations(run: FinishedRun) -> list[str]:
     """One sentence each; empty where no rule applies."""
     rules: tuple[Callable[[FinishedRun], Iterator[str]], ...] = (
-        _simulated,
         _few_events,
         _centers,
         _chance,
@@ -24,13 +28,30 @@ def limitations(run: FinishedRun) -> list[str]:
         _gap,
         _branches,
         _undefined_centers,
+        _new_center,
+        _reader_is_input,
     )
     return [sentence for rule in rules for sentence in rule(run)]
 
 
 def _simulated(run: FinishedRun) -> Iterator[str]:
     if run.is_simulated:
-        yield "The cohort is simulated: its figures say nothing about patients."
+        yield "Simulated cohort: figures say nothing about patients."
+
+
+def _unfinished(run: FinishedRun) -> Iterator[str]:
+    n, planned = run.n_folds, run.n_planned_folds
+    if n < planned:
+        yield (
+            f"The run is not finished: these are the figures of {n} of {planned} folds, and they will change. "
+            "python train.py resume=THIS_FOLDER goes on with it."
+        )
+
+
+def _sample_size(run: FinishedRun) -> Iterator[str]:
+    warning = (run.metrics.get("sample_size") or {}).get("warning")
+    if warning:
+        yield f"Too few patients? {warning}"
 
 
 def _few_events(run: FinishedRun) -> Iterator[str]:
@@ -52,7 +73,7 @@ def _centers(run: FinishedRun) -> Iterator[str]:
     elif tested and tested <= fitted:
         yield (
             "Every center of the test patients also gave training patients. How the model does at a hospital that it "
-            "has never seen was not tested here (split=center tests it)."
+            "has never seen was not tested here (split=leave_one_center_out tests it)."
         )
 
 
@@ -101,6 +122,24 @@ def _undefined_centers(run: FinishedRun) -> Iterator[str]:
     for center, figures in run.metrics.get("centers", {}).items():
         if figures["auc"]["value"] is None:
             yield f"The test patients of center {center} lack a label, so that the center has no AUC."
+
+
+def _new_center(run: FinishedRun) -> Iterator[str]:
+    between = (run.metrics.get("between_centers") or {}).get("auc")
+    if between and between["prediction_low"] is not None and between["prediction_low"] <= 0.5:
+        yield (
+            f"In a new center an AUC between {between['prediction_low']:.3f} and {between['prediction_high']:.3f} has "
+            f"to be expected (prediction interval from {between['n_centers']} centers), which includes chance."
+        )
+
+
+def _reader_is_input(run: FinishedRun) -> Iterator[str]:
+    readers = run.metrics.get("readers") or {}
+    if readers.get("is_input"):
+        yield (
+            f"The reader’s {readers['name']} is an input of the model: its figures are those of reader and model "
+            "together, and say nothing of the images alone."
+        )
 
 
 def _centers_of(run: FinishedRun, parts: set[str]) -> set[str]:

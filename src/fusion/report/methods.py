@@ -1,18 +1,45 @@
-"""How the run was done, in sentences, from its configuration and manifest."""
+"""How the run was done, in sentences, from its configuration and manifest: the protocol that a reviewer asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fusion.report.run_folder import FinishedRun
+from fusion.report.tables import rule_text, threshold_text
 
 RANDOM_START = "trained from random initialization, not pretrained"
+_N_HASH = 12
+_CALIBRATION = {
+    "none": "The probabilities are the model’s own; no calibration was fitted.",
+    "platt": "The probabilities were recalibrated by Platt’s logistic regression",
+    "temperature": "The probabilities were recalibrated by temperature scaling",
+    "isotonic": "The probabilities were recalibrated by isotonic regression",
+}
+_UNSEEN = {
+    "refuse": "refused",
+    "reference": "mapped as the reference center’s patients are",
+    "none": "left as it is",
+}
 
 
 def methods(run: FinishedRun) -> list[str]:
-    """A sentence per stage that the run recorded."""
-    return [*_split(run), *_image(run), *_radiomics(run), *_head(run), *_threshold(run), *_intervals(run)]
+    """A sentence or two per stage that the run recorded."""
+    stages = (
+        _split,
+        _inner,
+        _grid,
+        _image,
+        _radiomics,
+        _stability,
+        _harmonization,
+        _head,
+        _calibration,
+        _thresholds,
+        _intervals,
+    )
+    return [sentence for stage in stages for sentence in stage(run)]
 
 
 def starts_at_random(run: FinishedRun) -> bool:
@@ -21,12 +48,73 @@ def starts_at_random(run: FinishedRun) -> bool:
     return isinstance(backbone, Mapping) and backbone.get("weights") in (None, "none")
 
 
+def split_text(run: FinishedRun) -> str:
+    """The split with its folds, e.g. ``kfold, 3 of 5 folds``."""
+    return f"{_name(run.config, 'split')}, {folds_text(run)}"
+
+
+def folds_text(run: FinishedRun) -> str:
+    """How many folds the figures are of, and of how many where some are missing."""
+    n_finished, n_planned = run.n_folds, run.n_planned_folds
+    if n_planned == 1:
+        return "one division"
+    missing = f" of {n_planned}" if n_finished < n_planned else ""
+    split = run.config.get("split")
+    repeats = split.get("n_repeats") if isinstance(split, Mapping) else None
+    times = f" ({split['n_folds']} folds, {repeats} times)" if isinstance(split, Mapping) and repeats else ""
+    return f"{n_finished}{missing} folds{times}"
+
+
 def _split(run: FinishedRun) -> Iterator[str]:
-    folds = f"{run.n_folds} folds" if run.n_folds > 1 else "one division"
+    digest = run.metrics.get("split_sha256") or run.manifest.get("split_sha256")
+    hashed = f", written down before anything was fitted (sha256 {digest[:_N_HASH]}…)" if digest else ""
     yield (
-        f"Patients were divided by the split “{_name(run.config, 'split')}” ({folds}), never the images of one "
-        "patient. Everything that learns was fitted on the training part of its fold."
+        f"Patients were divided by the split “{_name(run.config, 'split')}” ({folds_text(run)}){hashed}, never the "
+        "images of one patient. Everything that learns was fitted on the training part of its fold."
     )
+    split = run.config.get("split")
+    if isinstance(split, Mapping) and split.get("name") == "center":
+        train, test = (", ".join(map(str, split.get(part) or ())) for part in ("train", "test"))
+        yield f"Training centers: {train}. Test centers: {test}."
+    if run.n_folds < run.n_planned_folds:
+        yield f"THE RUN IS NOT FINISHED: these are the figures of {run.n_folds} of {run.n_planned_folds} folds."
+
+
+def _inner(run: FinishedRun) -> Iterator[str]:
+    split = run.config.get("split")
+    if not isinstance(split, Mapping) or split.get("validation_fraction") is None:
+        return
+    share = f"{100 * split['validation_fraction']:g}\N{NO-BREAK SPACE}%"
+    n_inner = split.get("n_inner_folds", 1)
+    calibrated = _name(run.config, "calibration") not in ("None", "none")
+    chosen = [
+        "the thresholds",
+        *(["the calibration"] if calibrated else []),
+        *(["the grid’s values"] if _grid_of(run) else []),
+    ]
+    if n_inner == 1:
+        yield (
+            f"Of each fold’s training patients {share} were held out as its inner part; on it were chosen "
+            f"{_listed(['the epoch', *chosen])}. The test part took no part in any choice."
+        )
+        return
+    yield (
+        f"Of the training patients of each fit {share} were held out to choose the epoch. On out-of-fold predictions "
+        f"of {n_inner} inner folds within each fold’s training patients were chosen {_listed(chosen)}. The test part "
+        "took no part in any choice."
+    )
+
+
+def _grid(run: FinishedRun) -> Iterator[str]:
+    grid = _grid_of(run)
+    if not grid:
+        return
+    tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in grid.items())
+    chosen = Counter(", ".join(f"{key} {value}" for key, value in setting.items()) for setting in run.chosen.values())
+    counted = [
+        f"{setting} ({n} of {len(run.chosen)} folds)" for setting, n in sorted(chosen.items(), key=lambda x: -x[1])
+    ]
+    yield f"Tried in each fold: {tried}. " + (f"Chosen: {', '.join(counted)}." if counted else "")
 
 
 def _image(run: FinishedRun) -> Iterator[str]:
@@ -46,23 +134,84 @@ def _radiomics(run: FinishedRun) -> Iterator[str]:
     yield f"Radiomics branch: PyRadiomics features in {mode}{penalty}."
 
 
+def _stability(run: FinishedRun) -> Iterator[str]:
+    stability = run.config.get("stability")
+    if not isinstance(stability, Mapping):
+        return
+    if _name(run.config, "stability") == "none":
+        yield "Features were not filtered by their stability."
+        return
+    settings = ", ".join(f"{key} {value}" for key, value in stability.items() if key != "name")
+    yield (
+        f"Features were filtered by their stability (“{stability['name']}”{': ' if settings else ''}{settings}), "
+        "measured on the training part of each fold."
+    )
+
+
+def _harmonization(run: FinishedRun) -> Iterator[str]:
+    harmonization = run.config.get("harmonization")
+    if not isinstance(harmonization, Mapping):
+        return
+    if harmonization.get("name") == "none":
+        yield "Features were not harmonized between the centers."
+        return
+    unseen = str(harmonization.get("unseen"))
+    kept = (
+        f", the effects of {_listed(list(map(str, covariates)))} kept"
+        if (covariates := harmonization.get("covariates"))
+        else ""
+    )
+    yield (
+        f"Features were harmonized between the centers by {harmonization['name']}, fitted on the training part of each "
+        f"fold, the outcome not a covariate{kept}; a center not seen there was {_UNSEEN.get(unseen, unseen)} "
+        f"(policy “{unseen}”)."
+    )
+
+
 def _head(run: FinishedRun) -> Iterator[str]:
     if run.config.get("head") is not None:
         yield f"The branches were joined by the head “{_name(run.config, 'head')}”."
 
 
-def _threshold(run: FinishedRun) -> Iterator[str]:
-    if run.thresholds:
-        values = ", ".join(f"{value:.3f}" for _, value in sorted(run.thresholds.items()))
-        yield f"The threshold was chosen on the validation part of each fold and frozen before testing ({values})."
+def _calibration(run: FinishedRun) -> Iterator[str]:
+    if not isinstance(run.config.get("calibration"), Mapping):
+        return
+    name = _name(run.config, "calibration")
+    text = _CALIBRATION.get(name, f"The probabilities were recalibrated by “{name}”")
+    fitted = ", fitted on out-of-fold predictions of each fold’s training patients and frozen."
+    yield text if text.endswith(".") else text + fitted
+
+
+def _thresholds(run: FinishedRun) -> Iterator[str]:
+    points: Mapping[str, Any] = run.metrics.get("operating_points") or {}
+    if points:
+        said = [
+            f"{name}{' (primary)' if name == run.primary_point else ''}: {rule_text(point['rule'])}, "
+            f"{threshold_text(point['thresholds'])}"
+            for name, point in points.items()
+        ]
+        yield f"Thresholds were chosen on the inner part of each fold and frozen before testing. {'; '.join(said)}."
+    elif run.thresholds:
+        values = threshold_text({str(fold): value for fold, value in run.thresholds.items()})
+        yield f"The threshold was chosen on the inner part of each fold and frozen before testing: {values}."
 
 
 def _intervals(run: FinishedRun) -> Iterator[str]:
     yield (
-        f"Intervals have a level of {run.level:.3g}: DeLong's on the logit scale for an AUC, Wilson's for shares, a "
-        "bootstrap of patients for Brier score, F1 and balanced accuracy. They hold for this trained model; another "
-        "training run, or another cohort, varies more."
+        f"Intervals have a level of {run.level:.3g} and count patients, not images: DeLong’s on the logit scale for an "
+        "AUC, Wilson’s for shares, the log method for likelihood ratios, Wald’s for calibration intercept and slope, a "
+        "bootstrap of patients for the rest. They hold for this trained model; another training run, or another "
+        "cohort, varies more."
     )
+
+
+def _grid_of(run: FinishedRun) -> Mapping[str, Sequence[Any]]:
+    split = run.config.get("split")
+    return (split.get("grid") or {}) if isinstance(split, Mapping) else {}
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _name(config: Mapping[str, Any], group: str) -> str:

@@ -31,6 +31,7 @@ class FinishedRun:
         gates: Of ``attributions/branches.csv``; None where the run has none.
         attributions: By branch, columns ``case_id, fold, name, value``; only those that the run has.
         overlays: By case id.
+        chosen: By fold, the values of the grid that were chosen in it; only folds that had a grid.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class FinishedRun:
     gates: pd.DataFrame | None
     attributions: Mapping[str, pd.DataFrame]
     overlays: Mapping[str, Path]
+    chosen: Mapping[int, Mapping[str, Any]]
 
     @property
     def test(self) -> Predictions:
@@ -55,6 +57,11 @@ class FinishedRun:
         return len(set(self.patients.folds))
 
     @property
+    def n_planned_folds(self) -> int:
+        """Of the split; a run that did not record it is taken to be finished."""
+        return int((self.metrics.get("folds") or {}).get("planned", self.n_folds))
+
+    @property
     def is_simulated(self) -> bool:
         cohort = self.config["cohort"]
         return cohort.get("simulation") is not None or cohort.get("name") == "phantom"
@@ -65,9 +72,19 @@ class FinishedRun:
         return float(self.config["evaluation"]["level"])
 
     @property
+    def primary_point(self) -> str | None:
+        """Name of the operating point that the test figures use; None in a run that knew one threshold only."""
+        name = self.config["evaluation"].get("threshold")
+        return None if name is None else str(name)
+
+    @property
     def thresholds(self) -> dict[int, float]:
-        """Fold → frozen threshold; empty where the run did not record any."""
-        recorded = self.manifest.get("thresholds") or {}
+        """Fold → frozen threshold of the primary operating point; empty where the run did not record any."""
+        points = self.metrics.get("operating_points") or {}
+        if self.primary_point in points:
+            recorded = points[self.primary_point]["thresholds"]
+        else:
+            recorded = self.manifest.get("thresholds") or {}
         return {int(fold): float(value) for fold, value in recorded.items() if value is not None}
 
 
@@ -102,11 +119,20 @@ def read_run(run_dir: Path) -> FinishedRun:
     }
     columns = ("case_id", "fold", "name", "value")
     attributions = {name: read(f"attributions/{name}.csv", _table(*columns)) for name in ("radiomics", "clinical")}
+    facts = {
+        path: read(str(path.relative_to(run_dir)), _read_json) for path in sorted(run_dir.glob("fold_*/fold.json"))
+    }
+    chosen = {
+        int(path.parent.name.removeprefix("fold_")): fact["setting"]
+        for path, fact in facts.items()
+        if fact and fact.get("setting")
+    }
     if problems:
         raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
     return FinishedRun(
         path=run_dir,
         attributions={name: table for name, table in attributions.items() if table is not None},
+        chosen=chosen,
         overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},
         **found,
     )

@@ -1,0 +1,128 @@
+"""A comparison for people: comparison.json, its figures, and one self-contained page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fusion.comparison.compare import Asked, compare_runs
+from fusion.report.comparison_terminal import print_comparison
+from fusion.report.comparison_words import explanations, findings, short_p, warnings
+from fusion.report.figures.comparison import plan_comparison
+from fusion.report.figures.style import Plan, percent_text, style
+from fusion.report.figures.write import Drawing
+from fusion.report.html import inline_svg
+from fusion.storage import atomic_path, write_json
+
+_TEMPLATE = "comparison.html.j2"
+RECLASSIFICATION_NAMES = {
+    "nri": "NRI, category-free",
+    "nri_at_threshold": "NRI at the frozen threshold",
+    "idi": "IDI",
+}
+
+
+def report_comparison(runs: Sequence[str], asked: Asked, *, out_dir: Path | None) -> Path:
+    """Compare runs, write what comes of it, and print it.
+
+    Args:
+        runs: Run folders, or NAME=FOLDER.
+        asked: What is wanted.
+        out_dir: Where to; None for ``comparison`` in the folder that all runs lie in.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        FusionError: If the runs cannot be compared; it says in what they differ.
+    """
+    comparison = compare_runs(runs, asked)
+    folders = [Path(model["run"]).resolve().parent for model in comparison["models"]]
+    page = write_comparison(comparison, out_dir or Path(os.path.commonpath(folders)) / "comparison")
+    print_comparison(comparison, written=page)
+    return page
+
+
+def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
+    """Write ``comparison.json``, ``figures/*.svg`` and ``comparison.html``; no request leaves the page.
+
+    Args:
+        comparison: The content of comparison.json.
+        out_dir: Made where it is not there; files of an earlier comparison are replaced.
+
+    Returns:
+        The path of the page.
+    """
+    write_json(out_dir / "comparison.json", comparison)
+    plans = list(plan_comparison(comparison))
+    _forget_others(out_dir / "figures", {plan.name for plan in plans})
+    drawings = {plan.name: _write(plan, out_dir / "figures" / f"{plan.name}.svg") for plan in plans}
+    page = _environment().get_template(_TEMPLATE).render(_context(comparison, drawings))
+    path = out_dir / "comparison.html"
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _forget_others(folder: Path, names: set[str]) -> None:
+    for path in folder.glob("*.svg"):
+        if path.stem not in names:
+            path.unlink()
+
+
+def _write(plan: Plan, path: Path) -> Drawing:
+    if isinstance(plan.figure, str):
+        path.unlink(missing_ok=True)
+        return Drawing(plan.name, plan.title, plan.caption, None, plan.figure)
+    with atomic_path(path) as temporary, style():
+        plan.figure.savefig(temporary, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return Drawing(plan.name, plan.title, plan.caption, path, None)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(inline_svg=inline_svg, p_value=short_p, percent=percent_text)
+    return environment
+
+
+def _context(comparison: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> dict[str, Any]:
+    return {
+        "c": comparison,
+        "drawings": drawings,
+        "facts": _facts(comparison),
+        "findings": findings(comparison),
+        "warnings": warnings(comparison),
+        "explanations": explanations(comparison),
+        "calls": [name for name in ("accuracy", "sensitivity", "specificity") if name in _calls(comparison)],
+        "reclassification_names": RECLASSIFICATION_NAMES,
+    }
+
+
+def _calls(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
+    return comparison["comparisons"][0]["calls"] or {}
+
+
+def _facts(comparison: Mapping[str, Any]) -> dict[str, str]:
+    n_folds, planned = len(comparison["folds"]["finished"]), comparison["folds"]["planned"]
+    folds = (
+        "one division" if planned == 1 else f"{n_folds} of {planned} folds" if n_folds < planned else f"{n_folds} folds"
+    )
+    facts = {
+        "Models": str(len(comparison["models"])),
+        "Test patients": str(comparison["n_patients"]),
+        "Labels": ", ".join(f"{n} {label}" for label, n in comparison["n_by_label"].items()),
+        "Split": f"{comparison['split'] or 'unnamed'}, {folds}",
+    }
+    if comparison["n_rows"] > comparison["n_patients"]:
+        facts["Predictions of each model"] = str(comparison["n_rows"])
+    return facts | {"Intervals": percent_text(comparison["level"])}

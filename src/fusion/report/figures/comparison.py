@@ -1,0 +1,137 @@
+"""Figures of a comparison: each model's AUC, the differences, and what the best reaches by luck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fusion.report.comparison_words import auc_test, short_p
+from fusion.report.figures.forest import Row, draw_forest
+from fusion.report.figures.style import (
+    BLUE,
+    COLUMN_IN,
+    DASHED,
+    INK,
+    MUTED,
+    Estimate,
+    Plan,
+    percent_text,
+    short_text,
+    style,
+)
+
+# More rows than this are a table, not a figure.
+_MOST_ROWS = 45
+
+
+def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
+    """The figures that the content of comparison.json is enough for."""
+    level = percent_text(comparison["level"])
+    is_binary = len(comparison["label_names"]) == 2
+    kind = "AUC" if is_binary else "Mean one-vs-rest AUC"
+    interval = "DeLong’s on the logit scale" if is_binary else "a bootstrap of patients"
+    yield Plan(
+        "models",
+        "How well each model tells the labels apart",
+        f"{kind} with its {level} interval ({interval}), in the order in which the models were given; the dashed line "
+        "is chance, further to the right is better. Intervals that overlap do not show that two models are alike: the "
+        "patients are the same, and the differences have intervals of their own.",
+        _models(comparison, f"{kind} ({level} interval)"),
+    )
+    test = "DeLong’s paired" if is_binary else "a paired bootstrap’s"
+    better = "a model is better than the primary one" if comparison["primary"] else "the first is better"
+    yield Plan(
+        "differences",
+        "How far apart they are",
+        f"Difference in {kind.removeprefix('Mean ')} on the same patients, with its {level} interval ({test}); right "
+        f"of the dashed line {better}. p is corrected for the number of comparisons (Holm).",
+        _differences(comparison, f"Difference ({level} interval)"),
+    )
+    best = comparison["best_of_k"]
+    if best is not None and best["k"] > 2:
+        yield Plan(
+            "luck",
+            f"What the best of {best['k']} reaches by luck",
+            f"The largest of the {best['k']} AUCs in {best['n_permutations']} shufflings of the labels, in which no "
+            "model can know anything; the upright line is the largest AUC observed.",
+            draw_luck(best),
+        )
+
+
+def draw_luck(best: Mapping[str, Any]) -> Figure:
+    """Histogram of the best AUC under permutation, with the observed best."""
+    edges, counts = best["histogram"]["edges"], best["histogram"]["counts"]
+    with style():
+        figure = Figure(figsize=(COLUMN_IN, 2.2))
+        axes = figure.subplots()
+        axes.stairs(counts, edges, fill=True, color=MUTED, alpha=0.45, linewidth=0)
+        axes.axvline(best["luck"]["best_q95"], color=INK, linewidth=0.8, linestyle=DASHED)
+        axes.axvline(best["auc"], color=BLUE, linewidth=1.6)
+        low, high = min(edges[0], best["auc"]) - 0.02, max(edges[-1], best["auc"]) + 0.02
+        axes.set(xlim=(low, high), ylim=(0, 1.28 * max(counts)), xlabel="Largest AUC", ylabel="Shufflings")
+        for x, text, color, height in (
+            (best["luck"]["best_q95"], "19 of 20 are below", INK, 0.99),
+            (best["auc"], f"observed, {best['auc']:.3f}", BLUE, 0.88),
+        ):
+            is_right = x > (low + high) / 2
+            written = axes.annotate(
+                text,
+                (x, height),
+                (-3 if is_right else 3, 0),
+                xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points",
+                ha="right" if is_right else "left",
+                va="top",
+                fontsize=6.5,
+                color=color,
+            )
+            written.set_in_layout(False)
+        return figure
+
+
+def _models(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
+    models = comparison["models"]
+    if comparison["best_of_k"] is None:
+        return "The test patients do not have all labels, so no AUC is defined."
+    if len(models) > _MOST_ROWS:
+        return "There are too many models for a figure; the table has them all."
+    rows = [
+        Row(
+            f"{model['name']} (primary)" if model["is_primary"] else model["name"],
+            str(model["figures"]["auc"]["n"]),
+            model["figures"]["auc"],
+        )
+        for model in models
+    ]
+    return draw_forest(rows, heads=("Model", "Patients", numbers), xlabel="AUC", reference=0.5)
+
+
+def _differences(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
+    pairs = comparison["comparisons"]
+    if comparison["best_of_k"] is None:
+        return "The test patients do not have all labels, so no AUC is defined."
+    if len(pairs) > _MOST_ROWS:
+        return "There are too many pairs for a figure; the table has them all. A primary model makes fewer."
+    tests = [auc_test(pair) for pair in pairs]
+    primary = comparison["primary"]
+    rows = [
+        Row(
+            pair["model"] if primary else f"{pair['model']} minus {pair['reference']}",
+            short_p(test["p_holm"]),
+            test["difference"],
+        )
+        for pair, test in zip(pairs, tests, strict=True)
+    ]
+    head = f"Difference from {short_text(primary, 24)}" if primary else "Models"
+    figure = draw_forest(rows, heads=(head, "p (Holm)", numbers), xlabel="Difference in AUC", reference=0.0)
+    # The second axes are the plot, the first the page; a difference is centered on 0, unlike an AUC.
+    figure.axes[1].set_xlim(*_around_zero([test["difference"] for test in tests]))
+    return figure
+
+
+def _around_zero(differences: Sequence[Estimate]) -> tuple[float, float]:
+    ends = [abs(d[key]) for d in differences for key in ("value", "ci_low", "ci_high") if d[key] is not None]
+    reach = 1.08 * max([*ends, 0.01])
+    return -reach, reach

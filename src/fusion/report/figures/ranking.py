@@ -1,0 +1,94 @@
+"""What mattered most, as bars: surviving radiomics features, and attributions of the tabular inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fusion.report.figures.style import BLUE, COLUMN_IN, MUTED, Plan, short_text, style
+from fusion.report.run_folder import FinishedRun
+
+_N_SHOWN = 20
+_N_NAME = 62  # of the small type, in one column
+
+
+def plan_features(run: FinishedRun) -> Plan:
+    """The surviving radiomics features."""
+    caption = (
+        "Mean absolute weight over the folds, 0 where a feature did not survive; the strongest "
+        f"{_N_SHOWN}. A feature that survives in few folds is a matter of chance."
+    )
+    return Plan("features", "Radiomics features that survived", caption, _features(run))
+
+
+def plan_attribution(run: FinishedRun, branch: str) -> Plan:
+    """The inputs of a tabular branch."""
+    caption = (
+        f"Mean absolute attribution over the explained cases, the strongest {_N_SHOWN}. A longer bar moved the output "
+        "more, up or down; it does not say why."
+    )
+    title = f"Attribution of the {branch} inputs"
+    return Plan(f"attribution_{branch}", title, caption, _attribution(run, branch))
+
+
+def draw_ranking(ranking: pd.DataFrame, xlabel: str) -> Figure:
+    """Horizontal bars from (``name``, ``strength``, ``note``), the names above their bars: they are long."""
+    with style():
+        n_rows = len(ranking)
+        figure = Figure(figsize=(COLUMN_IN, 0.27 * n_rows + 0.55))
+        axes = figure.subplots()
+        rows = np.arange(n_rows)
+        axes.barh(rows, ranking["strength"], height=0.28, color=BLUE, linewidth=0)
+        top = float(ranking["strength"].max())
+        for row, (name, strength, note) in enumerate(ranking[["name", "strength", "note"]].itertuples(index=False)):
+            axes.text(0, row - 0.24, short_text(name, _N_NAME), fontsize=6.5, va="bottom")
+            axes.text(strength + 0.015 * top, row, note, fontsize=6, va="center", color=MUTED)
+        axes.spines["left"].set_visible(False)
+        axes.set_yticks([])
+        # All strengths may be 0: no input moved any output.
+        axes.set(ylim=(n_rows - 0.6, -0.9), xlim=(0, 1.25 * top or 1), xlabel=xlabel)
+        return figure
+
+
+def rank_features(features: pd.DataFrame, n_folds: int) -> pd.DataFrame:
+    """The surviving features by mean absolute weight over all folds, a fold without the feature counting 0.
+
+    Args:
+        features: Columns ``fold, feature, weight``.
+        n_folds: Of the run.
+
+    Returns:
+        Columns ``name, strength, n_folds, note``, the strongest first.
+    """
+    survived = features[features["weight"] != 0]
+    grouped = survived.assign(strength=survived["weight"].abs()).groupby("feature", sort=True)
+    table = grouped.agg(strength=("strength", "sum"), n_folds=("fold", "nunique")).reset_index()
+    table = table.assign(
+        strength=table["strength"] / n_folds,
+        note=[f"{count} of {n_folds} folds" if n_folds > 1 else "" for count in table["n_folds"]],
+    )
+    ranked = table.rename(columns={"feature": "name"}).sort_values(["strength", "name"], ascending=[False, True])
+    return ranked.reset_index(drop=True)
+
+
+def rank_attributions(attributions: pd.DataFrame) -> pd.DataFrame:
+    """Inputs by mean absolute attribution over cases: columns ``name, strength, note``, the strongest first."""
+    strengths = attributions.assign(strength=attributions["value"].abs()).groupby("name")["strength"].mean()
+    table = strengths.reset_index().assign(note="")
+    return table.sort_values(["strength", "name"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _features(run: FinishedRun) -> Figure | str:
+    if run.features is None:
+        return "The run has no features.csv: it has no radiomics branch."
+    ranking = rank_features(run.features, run.n_folds)
+    if ranking.empty:
+        return "No radiomics feature survived the L1 penalty in any fold."
+    return draw_ranking(ranking.head(_N_SHOWN), "Mean absolute weight")
+
+
+def _attribution(run: FinishedRun, branch: str) -> Figure | str:
+    if branch not in run.attributions or run.attributions[branch].empty:
+        return f"The run has no attributions of the {branch} inputs (attributions/{branch}.csv)."
+    return draw_ranking(rank_attributions(run.attributions[branch]).head(_N_SHOWN), "Mean absolute attribution")

@@ -1,0 +1,32 @@
+import pandas as pd
+import pytest
+
+from fusion.report.figures.ranking import draw_ranking, plan_features, rank_attributions, rank_features
+from fusion.report.run_folder import read_run
+
+
+def test_features_are_ranked_by_mean_absolute_weight_over_all_folds():
+    table = pd.DataFrame(
+        [(0, "a", 0.9), (0, "b", -0.4), (1, "b", 0.4), (2, "b", -0.4), (1, "c", 0.0)],
+        columns=["fold", "feature", "weight"],
+    )
+    ranked = rank_features(table, 3)
+    assert ranked["name"].tolist() == ["b", "a"]
+    assert ranked["strength"].tolist() == pytest.approx([0.4, 0.3])
+    assert ranked["note"].tolist() == ["3 of 3 folds", "1 of 3 folds"]
+
+
+def test_attributions_are_ranked_by_mean_absolute_value():
+    table = pd.DataFrame([("a", 1.0), ("a", -1.0), ("b", 0.8), ("b", 0.8)], columns=["name", "value"])
+    assert rank_attributions(table)[["name", "strength"]].values.tolist() == [["a", 1.0], ["b", 0.8]]
+
+
+def test_inputs_that_moved_nothing_are_drawn_without_a_warning():
+    table = rank_attributions(pd.DataFrame([("a", 0.0), ("b", 0.0)], columns=["name", "value"]))
+    assert draw_ranking(table, "Mean absolute attribution").axes[0].get_xlim() == (0, 1)
+
+
+def test_features_that_all_fell_to_the_penalty_are_a_reason(run_dir):
+    (run_dir / "features.csv").write_text("fold,feature,weight\n0,a,0.0\n")
+    reason = "No radiomics feature survived the L1 penalty in any fold."
+    assert plan_features(read_run(run_dir)).figure == reason

@@ -1,0 +1,327 @@
+import json
+import re
+import xml.etree.ElementTree as ET
+from copy import deepcopy
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion.report.comparison import write_comparison
+from fusion.report.comparison_terminal import print_comparison
+from fusion.report.comparison_words import explanations, findings, warnings
+from fusion.report.figures.comparison import plan_comparison
+
+
+def estimate(value: float | None, half: float = 0.05) -> dict[str, Any]:
+    low, high = (None, None) if value is None else (value - half, value + half)
+    return {"value": value, "ci_low": low, "ci_high": high, "n": 252}
+
+
+def pair(model: str, value: float, p: float, n: int) -> dict[str, Any]:
+    calls = {"only_model_right": 12, "only_reference_right": 2, "p": 0.0129, "mid_p": 0.0074, "p_holm": 0.0129 * n}
+    return {
+        "model": model,
+        "reference": "ours",
+        "identical": False,
+        "auc": {
+            "delong": {"difference": estimate(value), "p": p, "p_holm": min(1.0, p * n)},
+            "bootstrap": {"difference": estimate(value, 0.06)},
+        },
+        "resampled_t": {
+            "difference": estimate(value + 0.001),
+            "t": 2.1234,
+            "df": 4,
+            "p": 0.1012,
+            "p_holm": 0.1012 * n,
+            "n_train": 200.0,
+            "n_test": 50.0,
+            "by_fold": {str(k): value for k in range(5)},
+            "folds_left_out": [],
+            "is_repeated": False,
+        },
+        "brier": estimate(-value / 2),
+        "net_benefit": [{"threshold": 0.2, "difference": estimate(0.0123)}],
+        "calls": {name: {"difference": estimate(0.04), **calls} for name in ("accuracy", "sensitivity", "specificity")},
+    }
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    """What comparison.json holds, of three models."""
+    figures = ("auc", "auc_fold_mean", "brier", "accuracy", "sensitivity", "specificity")
+    return {
+        "cohort": "salivary",
+        "is_simulated": False,
+        "split": "kfold",
+        "split_sha256": "ab12" * 16,
+        "folds": {"finished": [0, 1, 2, 3, 4], "planned": 5},
+        "label_names": ["benign", "malignant"],
+        "n_patients": 252,
+        "n_by_label": {"benign": 154, "malignant": 98},
+        "n_rows": 252,
+        "primary": "ours",
+        "primary_declared_in": "config.yaml",
+        "level": 0.95,
+        "n_bootstrap": 2000,
+        "seed": 0,
+        "operating_point": "youden",
+        "models": [
+            {
+                "name": name,
+                "run": f"runs/{name}",
+                "is_primary": name == "ours",
+                "figures": {figure: estimate(value) for figure in figures},
+            }
+            for name, value in (("lasso", 0.8), ("ours", 0.86), ("<b>forest</b>", 0.75))
+        ],
+        "comparisons": [pair("lasso", -0.06, 0.0712, 2), pair("<b>forest</b>", -0.11, 0.0002, 2)],
+        "best_of_k": {
+            "k": 3,
+            "best": "ours",
+            "auc": 0.86,
+            "p": 0.0005,
+            "n_permutations": 1999,
+            "within_centers": False,
+            "luck": {
+                f"{who}_q{q}": value + 0.01 * (who == "best")
+                for who in ("best", "one")
+                for q, value in ((50, 0.5), (95, 0.56), (99, 0.59))
+            },
+            "histogram": {"edges": [0.4, 0.5, 0.6], "counts": [900, 1099]},
+        },
+        "skipped": [],
+    }
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and the ``<data>`` values by the row that they are in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.values, self._table, self._row = "", {}, "", ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if tag == "table":
+            self._table = attributes.get("id") or ""
+        if tag == "tr":
+            names = ("data-model", "data-pair", "data-share", "data-measure")
+            self._row = " ".join(str(attributes[name]) for name in names if name in attributes)
+        if tag == "data":
+            self.values.setdefault((self._table, self._row), []).append(float(str(attributes["value"])))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def numbers(of: dict[str, Any]) -> list[float]:
+    return [of[key] for key in ("value", "ci_low", "ci_high")]
+
+
+def test_the_page_has_the_numbers_of_the_comparison(content: dict[str, Any], tmp_path: Path) -> None:
+    page = Page(write_comparison(content, tmp_path))
+    assert json.loads((tmp_path / "comparison.json").read_text()) == content
+    for model in content["models"]:
+        shown = ("auc", "auc_fold_mean", "brier", "sensitivity", "specificity", "accuracy")
+        expected = [x for name in shown for x in numbers(model["figures"][name])]
+        assert page.values["models-table", model["name"]] == expected
+    for of in content["comparisons"]:
+        row = f"{of['model']} less ours"
+        delong, folds = of["auc"]["delong"], of["resampled_t"]
+        assert page.values["auc-table", row] == [
+            *numbers(delong["difference"]), delong["p"], delong["p_holm"],
+            *numbers(of["auc"]["bootstrap"]["difference"]), *numbers(of["brier"]),
+        ]  # fmt: skip
+        assert page.values["folds-table", row] == [
+            *numbers(folds["difference"]),
+            folds["t"],
+            folds["p"],
+            folds["p_holm"],
+        ]
+        test = of["calls"]["sensitivity"]
+        tested = [*numbers(test["difference"]), test["p"], test["mid_p"], test["p_holm"]]
+        assert page.values["calls-table", f"{row} sensitivity"] == tested
+        assert page.values["net-benefit-table", row] == numbers(of["net_benefit"][0]["difference"])
+    assert page.values["luck-table", ""][-2:] == [0.86, 0.0005]
+
+
+def test_nothing_leaves_the_page_and_names_are_text(content: dict[str, Any], tmp_path: Path) -> None:
+    path = write_comparison(content, tmp_path)
+    page = Page(path)
+    assert {"script", "link", "iframe", "img", "b"}.isdisjoint(tag for tag, _ in page.tags)
+    assert "<b>forest</b>" in page.text
+    fetched = [a[name] for _, a in page.tags for name in ("src", "href", "xlink:href") if name in a]
+    assert all(str(value).startswith("#") for value in fetched)
+    assert not re.search(r"@import|url\((?!#)", path.read_text())
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def texts(path: Path) -> list[str]:
+    return [element.text or "" for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_forest_plots_show_every_model_in_the_order_given(content: dict[str, Any], tmp_path: Path) -> None:
+    write_comparison(content, tmp_path)
+    drawn = texts(tmp_path / "figures" / "models.svg")
+    names = [text for text in drawn if text in ("lasso", "ours (primary)", "<b>forest</b>")]
+    assert names == ["lasso", "ours (primary)", "<b>forest</b>"]
+    assert "0.860 (0.810 to 0.910)" in drawn
+    differences = texts(tmp_path / "figures" / "differences.svg")
+    assert {"Difference from ours", "−0.060 (−0.110 to −0.010)", "0.142", "< 0.001"} <= set(differences)
+    assert "observed, 0.860" in texts(tmp_path / "figures" / "luck.svg")
+
+
+def test_the_axis_of_differences_is_centered_on_0(content: dict[str, Any]) -> None:
+    plans = {plan.name: plan for plan in plan_comparison(content)}
+    low, high = plans["differences"].figure.axes[1].get_xlim()
+    assert low == -high
+    assert 0.16 < high < 0.2
+
+
+def test_the_same_comparison_gives_the_same_bytes(content: dict[str, Any], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        write_comparison(content, folder)
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert [str(path) for path in files] == [
+        "comparison.html",
+        "comparison.json",
+        "figures/differences.svg",
+        "figures/luck.svg",
+        "figures/models.svg",
+    ]
+    for path in files:
+        assert (first / path).read_bytes() == (second / path).read_bytes()
+
+
+def test_figures_of_an_earlier_comparison_do_not_stay(content: dict[str, Any], tmp_path: Path) -> None:
+    write_comparison(content, tmp_path)
+    content["models"], content["comparisons"] = content["models"][:2], content["comparisons"][:1]
+    content["best_of_k"]["k"] = 2
+    page = Page(write_comparison(content, tmp_path))
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["differences.svg", "models.svg"]
+    assert "What luck gives" not in page.text
+    assert len(findings(content)) == 2
+
+
+def test_findings_say_what_differs_and_what_luck_gives(content: dict[str, Any]) -> None:
+    primary, apart, luck = findings(content)
+    assert primary == "The primary model, ours, has an AUC of 0.860 (0.810 to 0.910)."
+    assert apart == (
+        "In 1 of 2 comparisons with it the AUCs are further apart than chance puts them: "
+        "<b>forest</b> −0.110 (p < 0.001)."
+    )
+    assert "The largest AUC of the 3 is 0.860 (ours). If none of them knew anything, the largest would be 0.510" in luck
+    assert "above 0.570 once in twenty cohorts; for a model that was not picked, that limit is 0.560" in luck
+    assert "p < 0.001" in luck
+
+
+def test_no_difference_is_no_proof_of_equality(content: dict[str, Any]) -> None:
+    for of in content["comparisons"]:
+        of["auc"]["delong"]["p_holm"] = 0.05
+    assert "That is no proof that the models are alike" in findings(content)[1]
+
+
+def test_without_a_primary_model_the_better_one_of_each_pair_is_named(content: dict[str, Any]) -> None:
+    content["primary"] = content["primary_declared_in"] = None
+    apart, _ = findings(content)
+    assert "In 1 of 2 pairs of models" in apart
+    assert "ours is above <b>forest</b> by 0.110" in apart
+    assert "No primary model was declared." in warnings(content)[0]
+
+
+def test_warnings_come_where_they_belong(content: dict[str, Any]) -> None:
+    assert warnings(content) == []
+    content |= {"is_simulated": True, "primary_declared_in": "the command line"}
+    content["folds"]["finished"] = [0, 1]
+    content["comparisons"][0]["identical"] = True
+    said = " ".join(warnings(content))
+    for sentence in ("Simulated cohort", "Figures of 2 of 5 folds", "named on the command line", "lasso and ours gave"):
+        assert sentence in said
+
+
+def test_only_tests_that_were_used_are_explained(content: dict[str, Any]) -> None:
+    names = [explanation.name for explanation in explanations(content)]
+    assert names == [
+        "DeLong, paired", "Bootstrap, paired", "Brier score", "Net benefit", "McNemar, exact",
+        "Corrected resampled t-test", "Holm", "Best of k",
+    ]  # fmt: skip
+    assert all(explanation.source for explanation in explanations(content))
+    lone = deepcopy(content) | {"comparisons": content["comparisons"][:1]}
+    lone["comparisons"][0] |= {"resampled_t": None, "calls": None}
+    lone["best_of_k"]["k"] = 2
+    assert [explanation.name for explanation in explanations(lone)] == names[:4]
+
+
+def undefined(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with test patients of one label."""
+    content["best_of_k"] = None
+    for model in content["models"]:
+        model["figures"] = {"auc": estimate(None), "brier": estimate(0.2)}
+    for of in content["comparisons"]:
+        of |= {"auc": None, "resampled_t": None}
+    content["skipped"] = [{"what": "AUC", "why": "The test patients have only the label benign."}]
+    return content
+
+
+def test_what_is_not_defined_is_said(content: dict[str, Any], tmp_path: Path) -> None:
+    page = Page(write_comparison(undefined(content), tmp_path))
+    assert "The test patients do not have all labels, so no AUC is defined." in page.text
+    assert "AUC: The test patients have only the label benign." in page.text
+    assert not list((tmp_path / "figures").glob("*.svg"))
+
+
+def test_three_labels(content: dict[str, Any], tmp_path: Path) -> None:
+    content["label_names"] = ["benign", "primary", "secondary"]
+    for of in content["comparisons"]:
+        of["auc"] = {"bootstrap": of["auc"]["delong"]}
+        of["net_benefit"] = None
+        of["calls"] = {"accuracy": of["calls"]["accuracy"]}
+    page = Page(write_comparison(content, tmp_path))
+    assert "Mean one-vs-rest AUC" in page.text
+    assert "DeLong" not in page.text
+    row = page.values["auc-table", "lasso less ours"]
+    assert row[3:5] == [0.0712, 0.1424]
+
+
+def test_reclassification_has_its_warning_beside_it(content: dict[str, Any], tmp_path: Path) -> None:
+    parts = ("", "_positive", "_negative")
+    for of in content["comparisons"]:
+        of["reclassification"] = {
+            f"{name}{part}": estimate(0.1 * k)
+            for name in ("nri", "nri_at_threshold", "idi")
+            for k, part in enumerate(parts)
+        }
+    content["reclassification_warning"] = "Read this first."
+    page = Page(write_comparison(content, tmp_path))
+    assert "Read this first." in page.text
+    assert len(page.values["reclassification-table", "lasso less ours idi"]) == 9
+
+
+def test_too_many_pairs_are_a_table_only(content: dict[str, Any], tmp_path: Path) -> None:
+    content["comparisons"] = [pair(f"m{k}", -0.01, 0.5, 50) for k in range(50)]
+    page = Page(write_comparison(content, tmp_path))
+    assert "There are too many pairs for a figure" in page.text
+    assert ("auc-table", "m49 less ours") in page.values
+
+
+def test_terminal(content: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    content["reclassification_warning"] = "Read this first."
+    content["skipped"] = [{"what": "Something", "why": "a reason [x]."}]
+    print_comparison(content, written=Path("out/comparison.html"))
+    shown = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+    assert ["ours (primary)", "0.860", "0.810 to 0.910", "0.860", "0.860", "0.860", "0.860"] in rows
+    assert ["<b>forest</b>", "-0.110", "-0.160 to -0.060", "< 0.001", "0.055", "0.026"] in rows
+    for text in ("Difference from ours, the primary model", "warning: Read this first.",
+                 "not computed: Something: a reason [x].", "written: out/comparison.html"):  # fmt: skip
+        assert text in shown
+    print_comparison(undefined(content), written=Path("out"))
+    assert "so the models cannot be ranked" in capsys.readouterr().out

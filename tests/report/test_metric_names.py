@@ -1,0 +1,24 @@
+import pytest
+
+from fusion.report.metric_names import in_order, metric_name
+
+
+@pytest.mark.parametrize(
+    ("key", "pooled", "name"),
+    [
+        ("auc", False, "AUC"),
+        ("auc", True, "AUC, pooled over the folds"),
+        ("auc_fold_mean", True, "AUC, mean of the folds’ own"),
+        ("sensitivity_mean", False, "Sensitivity, mean against the rest"),
+        ("calibration_slope_b c", False, "Calibration slope (1 is perfect), b c against the rest"),
+        ("of_tomorrow", False, "of_tomorrow"),
+    ],
+)
+def test_names(key, pooled, name):
+    # A label may be named like a part of a metric's key.
+    assert metric_name(key, label_names=("mean", "fold_mean", "b c"), is_pooled=pooled) == name
+
+
+def test_order_is_that_of_the_names_with_labels_after_the_whole():
+    keys = ["of_tomorrow", "brier", "auc_b", "sensitivity", "auc_a", "auc"]
+    assert in_order(keys, label_names=("a", "b")) == ["auc", "auc_b", "auc_a", "sensitivity", "brier", "of_tomorrow"]

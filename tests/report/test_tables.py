@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from fusion.report.run_folder import read_run
+from fusion.report.tables import (
+    center_tables,
+    operating_point_tables,
+    part_tables,
+    reader_tables,
+    rule_text,
+    threshold_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ({"rule": "youden"}, "largest sensitivity + specificity"),
+        ({"rule": "specificity", "at_least": 0.925}, "specificity of at least 92.5\N{NO-BREAK SPACE}%"),
+        (
+            {"rule": "cost", "false_negative": 5.0, "false_positive": 1.0},
+            "least cost: 5 a missed case, 1 a false alarm",
+        ),
+        ({"rule": "of_tomorrow", "x": 1}, "rule of_tomorrow, x 1"),
+    ],
+)
+def test_rules_in_words(rule, text):
+    assert rule_text(rule) == text
+
+
+def test_thresholds_are_a_range():
+    assert threshold_text({"0": 0.3}) == "0.300"
+    assert threshold_text({"0": 0.3, "1": 0.25, "2": None}) == "0.250 to 0.300 (2 folds)"
+    assert threshold_text({}) == "none"
+
+
+def test_training_stands_beside_test_and_says_what_it_is_for(finished):
+    (table,) = part_tables(read_run(finished))
+    assert [column.key for column in table.columns] == ["test", "test_cases", "validation", "train"]
+    assert "overfitting only" in table.columns[-1].title
+    names = dict(table.metrics)
+    assert names["auc"] == "AUC, pooled over the folds"
+    assert names["auc_fold_mean"] == "AUC, mean of the folds’ own"
+
+
+def test_many_centers_are_several_tables(run_dir):
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["centers"] = {f"center {k}": metrics["centers"]["Fudan"] for k in range(10)}
+    path.write_text(json.dumps(metrics))
+    tables = center_tables(read_run(run_dir))
+    assert [len(table.columns) for table in tables] == [4, 4, 2]
+
+
+def test_the_primary_operating_point_comes_first(run_dir):
+    path = run_dir / "config.yaml"
+    path.write_text(path.read_text().replace("threshold: youden", "threshold: sensitivity_90"))
+    (table,) = operating_point_tables(read_run(run_dir))
+    assert [column.title for column in table.columns] == ["sensitivity_90 (primary)", "youden"]
+
+
+def test_a_reader_who_is_an_input_has_no_column_of_both(run_dir):
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["readers"]["model_and_reader"]
+    path.write_text(json.dumps(metrics))
+    (table,) = reader_tables(read_run(run_dir))
+    assert [column.title for column in table.columns] == ["Reader (BI-RADS)", "Model"]

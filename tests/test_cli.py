@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -35,19 +36,24 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "data"
     root.mkdir()
     (root / "cases.csv").write_text(TABLE)
-    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
     for name in ("1", "2", "3"):
-        Image.fromarray(pixels).save(root / f"{name}.png")
+        Image.fromarray(rng.integers(0, 200, (40, 40), dtype=np.uint8)).save(root / f"{name}.png")
     for name in ("m1", "m2"):
-        Image.fromarray((pixels > 30).astype(np.uint8)).save(root / f"{name}.png")
+        Image.fromarray(np.pad(np.ones((20, 20), dtype=np.uint8), 10)).save(root / f"{name}.png")
     return root
 
 
 def test_check_prints_the_cohort_by_center(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", f"cohort.root={root}"]) == 0
     captured = capsys.readouterr()
-    rows = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in captured.out.splitlines()]
-    assert "Cohort mine" in captured.out
+    summary, _, findings = captured.out.partition("Findings")
+    rows = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in summary.splitlines()]
+    assert "Cohort mine" in summary
+    assert "warning" in findings
+    assert "written: checks/mine/check.html, check.json" in findings
+    assert {path.name for path in Path("checks/mine").iterdir()} == {"check.html", "check.json"}
     assert [row for row in rows if row] == [
         ["", "[GE]", "north", "all"],
         ["patients", "2", "1", "3"],
@@ -75,8 +81,8 @@ def test_check_reports_the_problems_of_the_table(root: Path, capsys: pytest.Capt
 
 
 def test_check_reports_every_image_that_cannot_be_used(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(root / "m1.png")
-    Image.fromarray(np.ones((8, 9), dtype=np.uint8)).save(root / "m2.png")
+    Image.fromarray(np.zeros((40, 40), dtype=np.uint8)).save(root / "m1.png")
+    Image.fromarray(np.ones((40, 41), dtype=np.uint8)).save(root / "m2.png")
     (root / "3.png").write_bytes(b"no image")
     assert cli.main(["check", f"cohort.root={root}"]) == 1
     message = capsys.readouterr().err
@@ -84,6 +90,21 @@ def test_check_reports_every_image_that_cannot_be_used(root: Path, capsys: pytes
     for name, case in (("m1.png", "1"), ("m2.png", "2"), ("3.png", "3")):
         (line,) = [line for line in message.splitlines() if f"{root / name}" in line]
         assert f"(case {case})" in line
+
+
+def test_check_exits_with_1_on_an_error_and_writes_what_it_found(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(root / "1.png", root / "2.png")
+    out = tmp_path / "audit"
+    assert cli.main(["check", f"cohort.root={root}", "--out", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert "1 pair of nearly the same image" in captured.out.replace("\n", " ")
+    assert captured.err == f"Cohort mine: 1 error; mend before training: {out / 'check.html'}\n"
+    findings = json.loads((out / "check.json").read_text())["findings"]
+    assert [finding["kind"] for finding in findings if finding["severity"] == "error"] == [
+        "duplicate_images_with_different_labels"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fusion.errors import FusionError, InputError, Problem
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from fusion.cohorts.summary import CenterSummary
-    from fusion.records import Case, Cohort
+from fusion.errors import FusionError
 
 _CONF_DIR = Path(__file__).parents[2] / "conf"
 _CHECK_EXAMPLES = """\
@@ -28,6 +21,11 @@ _EXTRACT_EXAMPLES = """\
 examples:
   fusion extract cohort=breast cohort.root=DIR
   fusion extract cohort=breast cohort.root=DIR radiomics=single_slice_3d --out breast_3d.csv
+"""
+_COMPARE_EXAMPLES = """\
+examples:
+  fusion compare runs/breast/RUN runs/breast/OTHER
+  fusion compare ours=RUN lasso=OTHER forest=THIRD --primary ours --out comparison
 """
 
 
@@ -54,11 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="audit a cohort before anything is trained",
-        description="Read the table, every image and every mask of a cohort; report all problems, or print a summary "
-        "of patients, cases, labels and missing values by center.",
+        description="Read the table, every image and every mask of a cohort; report what cannot be used, suspected "
+        "leaks, duplicates, odd masks, calipers, identifying tags, shifts between centers and what is left out. "
+        "Exit status 1 where there is an error.",
         epilog=_CHECK_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    check.add_argument("--out", type=Path, help="folder of check.html and check.json (default: checks/NAME)")
     check.set_defaults(command=_check)
     extract = commands.add_parser(
         "extract",
@@ -70,11 +70,48 @@ def _parser() -> argparse.ArgumentParser:
     )
     extract.add_argument("--out", type=Path, default=Path("radiomics.csv"), help="the table (default: radiomics.csv)")
     extract.set_defaults(command=_extract)
+    _add_compare(commands)
     for command in (check, extract):
         command.add_argument(
             "overrides", nargs="*", metavar="KEY=VALUE", help="values of the configuration in conf/, as for train.py"
         )
     return parser
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="compare runs on the same patients and folds, with tests and what luck gives",
+        description="Compare models on the same patients in the same folds; runs whose splits differ are refused. "
+        "Writes comparison.json, figures and one page.",
+        epilog=_COMPARE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or NAME=FOLDER to call it NAME")
+    compare.add_argument(
+        "--primary", metavar="NAME", help="the model that all are compared with (default: config.yaml)"
+    )
+    compare.add_argument("--reclassification", action="store_true", help="NRI and IDI too, with their warning")
+    compare.add_argument("--permutations", type=int, default=2000, metavar="N", help="for the best of k (2000)")
+    compare.add_argument("--within-centers", action="store_true", help="shuffle labels within centers only")
+    at = "threshold probabilities of the net benefit (0.1 0.2 0.5)"
+    compare.add_argument("--net-benefit-at", type=float, nargs="+", default=[0.1, 0.2, 0.5], metavar="P", help=at)
+    compare.add_argument("--out", type=Path, metavar="DIR", help="(comparison/ in the folder that holds the runs)")
+    compare.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from fusion.comparison.compare import Asked
+    from fusion.report.comparison import report_comparison
+
+    asked = Asked(
+        primary=options.primary,
+        reclassification=options.reclassification,
+        n_permutations=options.permutations,
+        within_centers=options.within_centers,
+        net_benefit_at=options.net_benefit_at,
+    )
+    report_comparison(options.runs, asked, out_dir=options.out)
 
 
 def _extract(options: argparse.Namespace) -> None:
@@ -94,15 +131,10 @@ def _extract(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from fusion.cohorts.load import load_cohort
-    from fusion.cohorts.summary import summarize
+    from fusion.audit.check import check_cohort
 
     config = _compose(options.overrides, "cohort")
-    cohort = load_cohort(config["cohort"], cache_dir=Path(config["cache_dir"]), require_labels=True)
-    _read_images(cohort)
-    Console().print(_summary_table(cohort.name, summarize(cohort)))
+    check_cohort(config["cohort"], cache_dir=Path(config["cache_dir"]), out_dir=options.out)
 
 
 def _compose(overrides: Sequence[str], *groups: str) -> dict[str, Any]:
@@ -128,66 +160,6 @@ def _compose(overrides: Sequence[str], *groups: str) -> dict[str, Any]:
             f"The configuration {' '.join(overrides)} cannot be composed: {error}\n"
             f"Required KEY=VALUE for keys of {_CONF_DIR / 'train.yaml'} and the groups beside it."
         ) from error
-
-
-def _read_images(cohort: Cohort) -> None:
-    """Read every image with its mask, and report all that cannot be used."""
-    from joblib import Parallel, delayed
-
-    from fusion.imaging.progress import show_progress
-
-    results: Iterable[tuple[Problem, ...]] = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        delayed(_problems_of)(case) for case in cohort.cases
-    )
-    progress = show_progress(results, total=len(cohort.cases), description="Reading images")
-    problems = [problem for of_case in progress for problem in of_case]
-    if problems:
-        advice = "Mend the files, leave their cells in the table empty, or leave the rows out with cohort.exclude."
-        raise InputError(f"Images of cohort {cohort.name}", problems, advice)
-
-
-def _problems_of(case: Case) -> tuple[Problem, ...]:
-    from fusion.imaging.lesion import read_lesion
-    from fusion.imaging.read import read_pixels
-
-    try:
-        if case.image is not None and case.mask is not None:
-            read_lesion(case)
-        elif case.image is not None:
-            read_pixels(case.image, frame=case.frame)
-    except InputError as error:
-        row = f" (case {case.case_id})"
-        return tuple(replace(problem, where=problem.where.removesuffix(row) + row) for problem in error.problems)
-    return ()
-
-
-def _summary_table(name: str, summaries: Sequence[CenterSummary]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(f"Cohort {name}"))
-    table.add_column("", no_wrap=True)
-    for summary in summaries:
-        table.add_column(escape(summary.center), justify="right")
-    for lines in zip(*map(_lines, summaries), strict=True):
-        table.add_row(escape(lines[0][0]), *(shown for _, shown in lines))
-    return table
-
-
-def _lines(summary: CenterSummary) -> list[tuple[str, str]]:
-    """The measures of one center, each with what is shown of it; those of a group are indented."""
-    of_cases = {**summary.cases_by_label, "no image": summary.n_without_image, "no mask": summary.n_without_mask}
-    groups = (
-        ("patients", summary.n_patients, summary.patients_by_label),
-        ("cases", summary.n_cases, of_cases),
-        ("cases without", None, summary.n_missing),
-    )
-    lines = []
-    for group, n_all, parts in groups:
-        lines.append((group, "" if n_all is None else str(n_all)))
-        total = n_all or summary.n_cases
-        lines += [(f"  {part or 'no label'}", f"{n} ({n / total:.0%})") for part, n in parts.items()]
-    return lines if summary.n_missing else lines[:-1]
 
 
 if __name__ == "__main__":

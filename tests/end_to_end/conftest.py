@@ -122,12 +122,7 @@ def trained(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def crossvalidated(
-    command: Commands,
-    tiny: tuple[str, ...],
-    trained: Path,  # noqa: ARG001 -- it has filled the cache: a fork would wait for idle extraction workers at its end.
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def crossvalidated(command: Commands, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with three folds; to be read only."""
     run = tmp_path_factory.mktemp("kfold") / "run"
     command("train.py", *tiny, "split=kfold", "split.n_folds=3", "explain=none", f"hydra.run.dir={run}").succeeded()

@@ -1,4 +1,4 @@
-"""Folds in one process, in one after the other, in several at once, and after a kill: the same run, to the last byte."""
+"""Folds in one process, one after the other, in several at once, and after a kill: the same run to the last byte."""
 
 import json
 import os

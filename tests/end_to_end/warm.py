@@ -39,7 +39,17 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     sys.modules.update(dict.fromkeys(request["hidden"]))
     sys.argv = [request["script"], *request["arguments"]]
-    runpy.run_path(request["script"], run_name="__main__")
+    try:
+        runpy.run_path(request["script"], run_name="__main__")
+    finally:
+        _dismiss_workers()
+
+
+def _dismiss_workers() -> None:
+    """A fork, unlike a command, would wait at its end until idle extraction workers give up, for five minutes."""
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if loky is not None and loky._executor is not None:
+        loky._executor.shutdown(wait=True, kill_workers=True)
 
 
 def main() -> None:

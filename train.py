@@ -43,17 +43,20 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
+    from fusion.radiomics.stability import check_stability
     from fusion.report.html import write_report
     from fusion.report.terminal import print_summary
     from fusion.runs.folder import RunFolder
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
-    from fusion.splits.folds import make_folds
+    from fusion.splits.folds import every_fold, make_folds
+    from fusion.tabular.harmonize import check_harmonization
     from fusion.training.fit import describe_device
     from fusion.training.tuning import grid_settings
 
     # What is wrong with the configuration is told before any work.
     Settings.from_config(config["evaluation"], seed=config["seed"])
     grid_settings(config)
+    check_stability(config["stability"])
     run = RunFolder.begin(out_dir, config)
     manifest = Manifest(run)
     manifest.record(
@@ -67,6 +70,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     with manifest.stage("cohort"):
         cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=True)
         folds = make_folds(cohort, split=config["split"], seed=config["seed"])
+        check_harmonization(config["harmonization"], cohort, every_fold(cohort, folds, split=config["split"]))
         chosen = _chosen(folds, config["fold"])
         manifest.record(split_sha256=run.write_split(cohort, folds))
     with manifest.stage("images"):
@@ -158,13 +162,34 @@ def fit_and_score(
     """Fit on a fold's training part and score all of its patients; log into ``fold_dir`` where one is given."""
     from contextlib import ExitStack
 
+    from fusion.radiomics.stability import COLUMNS, measure_stability
+    from fusion.runs.tables import write_rows
     from fusion.training.fit import fit_fold, scoring_device
     from fusion.training.loggers import open_loggers
     from fusion.training.tuning import FoldFit
 
+    extracted = {*features.case_ids}
+    stability = measure_stability(
+        [case for case in cohort.cases if case.patient_id in fold.train and case.case_id in extracted],
+        radiomics=config["radiomics"],
+        stability=config["stability"],
+        cache_dir=Path(config["cache_dir"]),
+    )
+    if fold_dir and stability:
+        rows = ((fold.number, *row) for row in stability.rows())
+        write_rows(fold_dir / "stability.csv", ("fold", *COLUMNS), rows)
     with ExitStack() as stack:
         loggers = stack.enter_context(open_loggers(config, fold_dir=fold_dir)) if fold_dir else []
-        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers, title=title)
+        model = fit_fold(
+            cohort,
+            fold=fold,
+            crops=crops,
+            features=features,
+            stable=stability.features if stability else None,
+            config=config,
+            loggers=loggers,
+            title=title,
+        )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
     inputs = model.assemble(cases, crops=crops, features=features)
     scores = model.score(inputs, device=scoring_device(config["trainer"]["accelerator"]))

@@ -131,8 +131,10 @@ def test_extract_writes_the_features_of_the_cases_that_have_any(
     pytest.importorskip("radiomics", reason="PyRadiomics is not installed: there is nothing to extract with")
     shutil.copytree(CONF / "radiomics", tmp_path / "conf/radiomics")
     (tmp_path / "conf/train.yaml").write_text(
-        f"defaults: [_self_, {{cohort: mine}}, {{radiomics: ultrasound_2d}}]\ncache_dir: {tmp_path / 'cache'}\n"
+        f"defaults: [_self_, {{cohort: mine}}, {{radiomics: ultrasound_2d}}, {{stability: none}}]\n"
+        f"cache_dir: {tmp_path / 'cache'}\n"
     )
+    shutil.copytree(CONF / "stability", tmp_path / "conf/stability")
     only_original = ["~radiomics.settings.imageType.Wavelet", "~radiomics.settings.imageType.LoG"]
     out = tmp_path / "features.csv"
     arguments = ["extract", "--out", str(out), f"cohort.root={root}", "radiomics.n_jobs=1", *only_original]
@@ -141,6 +143,14 @@ def test_extract_writes_the_features_of_the_cases_that_have_any(
     assert [row.split(",")[0] for row in rows] == ["1", "2"]
     assert header.startswith("case_id,original_")
     assert f"features of 2 cases; 1 cases have none: {out}" in capsys.readouterr().out
+
+    def cached() -> int:
+        return sum(path.is_file() for path in (tmp_path / "cache").rglob("*"))
+
+    n_plain = cached()
+    once_more = "stability.perturbations=[{kind: grow, size: 0.1}]"
+    assert cli.main([*arguments, "stability=perturbation", once_more]) == 0
+    assert cached() == n_plain + 2
 
 
 def test_a_mapping_that_is_no_yaml_is_one_message(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,9 @@ NEEDS = {
         "cohort.label.names=[benign,malignant]",
         "+cohort.clinical.age={{kind: number}}",
     ],
+    # Two centers of which four patients can be had.
+    "harmonization/combat": ["cohort.center=side"],
+    "stability/readers": ["cohort.second_mask='masks/{{id}}.png'"],
     "split/center": ["split.train=[north,east]", "split.test=[south,west]"],
     "split/column": ["cohort.fold=center"],
 }
@@ -95,6 +98,7 @@ def test_option_trains_on_one_batch_and_scores(
     from fusion.explanation.write import write_explanations
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
+    from fusion.radiomics.stability import measure_stability
     from fusion.splits.folds import make_folds
     from fusion.training.fit import fit_fold
     from fusion.training.loggers import open_loggers
@@ -106,8 +110,23 @@ def test_option_trains_on_one_batch_and_scores(
     crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=fusion_cache, n_jobs=1)
     features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=fusion_cache)
 
+    stability = measure_stability(
+        [case for case in cohort.cases if case.patient_id in fold.train],
+        radiomics=config["radiomics"],
+        stability=config["stability"],
+        cache_dir=fusion_cache,
+    )
     with open_loggers(config, fold_dir=tmp_path / "fold_0") as loggers:
-        model = fit_fold(cohort, fold=fold, crops=crops, features=features, config=config, loggers=loggers, title="")
+        model = fit_fold(
+            cohort,
+            fold=fold,
+            crops=crops,
+            features=features,
+            stable=stability.features if stability else None,
+            config=config,
+            loggers=loggers,
+            title="",
+        )
     scores = model.score(model.assemble(cohort.cases, crops=crops, features=features), device="cpu")
     write_explanations(
         tmp_path,

@@ -64,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "extract",
         help="extract the radiomics features of a cohort into the cache and a table",
         description="Extract the radiomics features of every case that has an image and a mask. They are kept in the "
-        "cache, where train.py and predict.py find them, also under a Python without PyRadiomics (3.12 and later).",
+        "cache, where train.py and predict.py find them, also under a Python without PyRadiomics (3.12 and later). With "
+        "stability=perturbation or stability=readers, those of the other outlines are kept there, too.",
         epilog=_EXTRACT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -117,12 +118,18 @@ def _compare(options: argparse.Namespace) -> None:
 def _extract(options: argparse.Namespace) -> None:
     from fusion.cohorts.load import load_cohort
     from fusion.radiomics.extract import extract_features
+    from fusion.radiomics.stability import measure_again
     from fusion.runs.tables import write_rows
 
-    config = _compose(options.overrides, "cohort", "radiomics")
+    config = _compose(options.overrides, "cohort", "radiomics", "stability")
     cache_dir = Path(config["cache_dir"])
     cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
     features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=cache_dir)
+    if config["stability"]["name"] != "none":
+        complete = [case for case in cohort.cases if case.image is not None and case.mask is not None]
+        # Of every case: which of them a fold measures on is not known here.
+        stability = {**config["stability"], "n_cases": None}
+        measure_again(complete, radiomics=config["radiomics"], stability=stability, cache_dir=cache_dir)
     rows = zip(features.case_ids, features.values.tolist(), strict=True)
     write_rows(options.out, ("case_id", *features.names), ((case_id, *values) for case_id, values in rows))
     n_left_out = len(cohort.cases) - len(features.case_ids)

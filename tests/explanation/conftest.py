@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.calibration.identity import Identity
 from fusion.imaging.store import Crops
 from fusion.records import Case, ClinicalColumn, FeatureTable
 from fusion.tabular.clinical import ClinicalEncoder
@@ -69,7 +70,15 @@ def make_example(tmp_path: Path) -> Callable[..., Example]:
             values=draw.normal(size=(len(known), 4)) if names else np.zeros((0, 0)),
         )
         encoder = ClinicalEncoder.fit(columns, cases, clip=5.0)
-        scaler = RadiomicsScaler.fit(features, max_correlation=0.99, clip=5.0)
+        scaler = RadiomicsScaler.fit(
+            features,
+            cases,
+            stable=None,
+            columns=(),
+            harmonization={"name": "none"},
+            max_correlation=0.99,
+            clip=5.0,
+        )
         settings = {
             "model": {
                 "name": "fusion",
@@ -92,6 +101,8 @@ def make_example(tmp_path: Path) -> Callable[..., Example]:
             scaler=scaler,
             label_names=label_names,
             prior_shift=tuple(np.log(np.arange(1, len(label_names) + 1) / 2).tolist()),
+            calibrator=Identity(),
+            thresholds={},
             threshold=0.5,
             fold=0,
         )

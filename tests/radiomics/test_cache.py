@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fusion.radiomics.cache import case_key, load_features, store_features
+from fusion.radiomics.perturb import Perturbation
 from fusion.records import Case
 
 KEY = "0123" * 16
@@ -17,8 +18,11 @@ CASE = Case(
 )
 
 
-def key_of(case: Case, radiomics: dict[str, Any], **digests: str) -> str:
-    return case_key(case, radiomics=radiomics, digest_of=lambda path: digests.get(path.name, path.name))
+def key_of(case: Case, radiomics: dict[str, Any], perturbation: Perturbation | None = None, **digests: str) -> str:
+    def digest_of(path: Path) -> str:
+        return digests.get(path.name, path.name)
+
+    return case_key(case, radiomics=radiomics, perturbation=perturbation, digest_of=digest_of)
 
 
 def test_features_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -77,6 +81,14 @@ def test_the_key_follows_everything_that_the_values_depend_on(radiomics: dict[st
         key_of(replace(CASE, mask_label=2), radiomics),
         key_of(CASE, finer),
         key_of(CASE, {**radiomics, "mode": "single_slice_3d"}),
+        key_of(CASE, radiomics, Perturbation(kind="grow", size=0.05, seed=0, number=0)),
+        key_of(CASE, radiomics, Perturbation(kind="grow", size=0.06, seed=0, number=0)),
+        key_of(CASE, radiomics, Perturbation(kind="shrink", size=0.05, seed=0, number=0)),
+        key_of(CASE, radiomics, Perturbation(kind="shift", size=0.05, seed=0, number=0)),
+        key_of(CASE, radiomics, Perturbation(kind="shift", size=0.05, seed=1, number=0)),
+        key_of(CASE, radiomics, Perturbation(kind="shift", size=0.05, seed=0, number=1)),
+        # Drawn by case id.
+        key_of(replace(CASE, case_id="2"), radiomics, Perturbation(kind="shift", size=0.05, seed=0, number=0)),
     ]
     assert len(set(keys)) == len(keys)
 
@@ -85,3 +97,11 @@ def test_the_key_follows_nothing_else(radiomics: dict[str, Any]) -> None:
     elsewhere = replace(CASE, case_id="2", patient_id="2", label="malignant", clinical={}, image=Path("other/image"))
     slower = {**radiomics, "n_jobs": 7, "backend": "dask", "on_error": "leave_out"}
     assert key_of(elsewhere, slower) == key_of(CASE, radiomics)
+    grow = Perturbation(kind="grow", size=0.05, seed=0, number=0)
+    assert key_of(elsewhere, slower, replace(grow, seed=1, number=2)) == key_of(CASE, radiomics, grow)
+
+
+def test_the_key_is_that_of_earlier_versions() -> None:
+    """Else a cache that took hours is worth nothing after an update; count up the recipe where that is right."""
+    plain = {"mode": "2d", "settings": {"setting": {"binWidth": 25}}}
+    assert key_of(CASE, plain) == "4948cacdd614fd05ac83779bbc6d356313bb9b997e8a86b2deeee054305448bd"

@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "seed": 3,
     "l1": 0.0,
     "tabular": {"max_correlation": 0.95, "clip": 5.0},
+    "harmonization": {"name": "none"},
     "imaging": {"n_px": N_PX, "margin": 0.2, "channels": "image_mask"},
     "radiomics": {"mode": "2d"},
     "model": {
@@ -91,6 +92,7 @@ class Data:
             fold=self.fold,
             crops=self.crops,
             features=self.features,
+            stable=None,
             config=config,
             loggers=loggers,
             title="fold 0",
@@ -103,6 +105,7 @@ class Data:
             fold=fold,
             crops=self.crops,
             features=self.features,
+            stable=None,
             config=config,
             loggers=(),
             title=title,

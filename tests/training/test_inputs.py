@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusion.errors import FusionError
 from fusion.records import FeatureTable
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
@@ -14,7 +15,15 @@ from fusion.training.inputs import UNKNOWN, Inputs, assemble_inputs, make_loader
 @pytest.fixture
 def assemble(data: Any) -> Callable[..., Inputs]:
     encoder = ClinicalEncoder.fit(data.cohort.clinical_columns, data.cohort.cases, clip=5.0)
-    scaler = RadiomicsScaler.fit(data.features, max_correlation=0.95, clip=5.0)
+    scaler = RadiomicsScaler.fit(
+        data.features,
+        data.cohort.cases,
+        stable=None,
+        columns=data.cohort.clinical_columns,
+        harmonization={"name": "none"},
+        max_correlation=0.95,
+        clip=5.0,
+    )
 
     def make(cases: Any = data.cohort.cases, features: FeatureTable = data.features) -> Inputs:
         return assemble_inputs(
@@ -58,6 +67,35 @@ def test_rows_are_joined_by_case_id_and_not_by_position(data: Any, assemble: Cal
     assert np.array_equal(backwards.crop_rows[::-1], straight.crop_rows)
     assert np.array_equal(backwards.labels[::-1], straight.labels)
     assert np.array_equal(backwards.clinical[::-1], straight.clinical)
+
+
+def test_cases_that_are_not_asked_for_are_not_harmonized(data: Any) -> None:
+    """Else the test part's centers would be refused while the training part is put together."""
+    from dataclasses import replace
+
+    combat = {"name": "combat", "parametric": True, "covariates": [], "reference": None, "min_patients": 2}
+    cases = [replace(case, center="Z") if number > 20 else case for number, case in enumerate(data.cohort.cases)]
+    scaler = RadiomicsScaler.fit(
+        data.features,
+        cases[:20],
+        stable=None,
+        columns=data.cohort.clinical_columns,
+        harmonization={**combat, "unseen": "refuse"},
+        max_correlation=0.95,
+        clip=5.0,
+    )
+    given: Any = {
+        "crops": data.crops,
+        "features": data.features,
+        "encoder": ClinicalEncoder.fit(data.cohort.clinical_columns, cases, clip=5.0),
+        "scaler": scaler,
+        "label_names": data.cohort.label_names,
+    }
+    inputs = assemble_inputs(cases[:20], **given)
+    known = [case for case in cases[:20] if case.case_id in data.features.case_ids]
+    assert np.array_equal(inputs.radiomics[inputs.present[:, 1]], scaler.transform(data.features, known))
+    with pytest.raises(FusionError, match="came center Z"):
+        assemble_inputs(cases, **given)
 
 
 def test_an_unknown_outcome_has_no_label(data: Any, assemble: Callable[..., Inputs]) -> None:

@@ -21,6 +21,7 @@ import torch
 from fusion.imaging.store import Crops
 from fusion.records import Case, FeatureTable, Fold
 from fusion.runs.folder import RunFolder
+from fusion.tabular.harmonize import CombatHarmonizer
 from fusion.training import fit as fitting
 from fusion.training import tuning
 from fusion.training.fitted import FittedModel
@@ -121,34 +122,67 @@ def test_nothing_of_a_test_patient_reaches_what_a_fold_freezes(leaks: Any, learn
 
 
 def test_preprocessing_on_all_rows_would_be_noticed(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "_rows_of", lambda features, cases: features)
+    prepare_on_everybody(monkeypatch)
     found = leaks("split=holdout")
     assert {"scaler", "weights"} <= set(found)
 
 
-def test_harmonization_on_all_rows_would_be_noticed(
-    leaks: Any, make_data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fitting, "_rows_of", lambda features, cases: features)
-    assert "scaler" in leaks(*LEARNING["combat"])
+def test_harmonization_on_all_rows_would_be_noticed(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_on_everybody(monkeypatch)
+    harmonizers = remember_harmonizers(monkeypatch)
+    leaks(*LEARNING["combat"])
+    one, other = harmonizers
+    assert one != other
 
 
-def test_clinical_encoding_on_all_rows_would_be_noticed(
-    leaks: Any, make_data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_harmonization_does_not_depend_on_the_test_part(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    harmonizers = remember_harmonizers(monkeypatch)
+    assert leaks(*LEARNING["combat"]) == []
+    one, other = harmonizers
+    assert one == other
+
+
+def remember_harmonizers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The states of the harmonizers that are fitted from now on."""
+    original, states = CombatHarmonizer.fit, []
+
+    def fit(values: Any, cases: Any, **options: Any) -> CombatHarmonizer:
+        fitted = original(values, cases, **options)
+        states.append(fitted.state())
+        return fitted
+
+    monkeypatch.setattr(CombatHarmonizer, "fit", fit)
+    return states
+
+
+def test_clinical_encoding_on_all_rows_would_be_noticed(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     original = fitting.ClinicalEncoder.fit
+    everybody = remember_everybody(monkeypatch)
+    monkeypatch.setattr(
+        fitting.ClinicalEncoder, "fit", lambda columns, cases, clip: original(columns, everybody, clip=clip)
+    )
+    assert {"encoder", "weights"} <= set(leaks("split=holdout"))
+
+
+def prepare_on_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = fitting.RadiomicsScaler.fit
+    everybody = remember_everybody(monkeypatch)
+    monkeypatch.setattr(
+        fitting.RadiomicsScaler, "fit", lambda table, cases, **options: original(table, everybody, **options)
+    )
+
+
+def remember_everybody(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    """All cases of the cohort, training and test, once a fit has begun: what a leak would be made of."""
     everybody: list[Case] = []
+    fold_fit = fitting.fit_fold
 
     def fit_fold(cohort: Any, **options: Any) -> FittedModel:
         everybody[:] = cohort.cases
         return fold_fit(cohort, **options)
 
-    fold_fit = fitting.fit_fold
     monkeypatch.setattr(fitting, "fit_fold", fit_fold)
-    monkeypatch.setattr(
-        fitting.ClinicalEncoder, "fit", lambda columns, cases, clip: original(columns, everybody, clip=clip)
-    )
-    assert {"encoder", "weights"} <= set(leaks("split=holdout"))
+    return everybody
 
 
 def test_a_threshold_and_a_calibration_on_the_test_part_would_be_noticed(

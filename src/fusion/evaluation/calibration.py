@@ -172,13 +172,15 @@ def _brier_totals(
 
 
 def _mean_error(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    error: NDArray[np.float64] = sums[:, 0] / sums[:, 1:].sum(1)
+    n_rows = sums[:, 1:].sum(1)
+    # Without its only patient nothing is left of a sample.
+    error: NDArray[np.float64] = sums[:, 0] / np.where(n_rows > 0, n_rows, math.nan)
     return error
 
 
 def _scaled_error(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     counts = sums[:, 1:]
-    n_rows = counts.sum(1)
+    n_rows = np.where(counts.sum(1) > 0, counts.sum(1), math.nan)
     # What the shares of the labels score as probabilities; half of it where only the positive label is scored.
     of_prevalence = (n_rows - (counts**2).sum(1) / n_rows) / (2 if counts.shape[1] == 2 else 1)
     has_two_labels = (counts > 0).sum(1) > 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fusion.radiomics.perturb import Perturbation
 from fusion.radiomics.settings import PYRADIOMICS_VERSION
 from fusion.records import Case
 from fusion.storage import atomic_path, content_key
@@ -17,7 +18,9 @@ from fusion.storage import atomic_path, content_key
 _RECIPE = 1
 
 
-def case_key(case: Case, *, radiomics: Mapping[str, Any], digest_of: Callable[[Path], str]) -> str:
+def case_key(
+    case: Case, *, radiomics: Mapping[str, Any], perturbation: Perturbation | None, digest_of: Callable[[Path], str]
+) -> str:
     """Key of a case's features.
 
     It rests on the files' bytes rather than on the decoded pixels: a run that finds everything need not decode a
@@ -27,6 +30,7 @@ def case_key(case: Case, *, radiomics: Mapping[str, Any], digest_of: Callable[[P
     Args:
         case: With an image and a mask.
         radiomics: The configuration; who computes the features, and how many at a time, does not matter.
+        perturbation: Of the mask; None leaves it as it is.
         digest_of: Sha256 of a file.
 
     Raises:
@@ -44,6 +48,7 @@ def case_key(case: Case, *, radiomics: Mapping[str, Any], digest_of: Callable[[P
             "settings": radiomics["settings"],
             "pyradiomics": PYRADIOMICS_VERSION,
             "recipe": _RECIPE,
+            **({} if perturbation is None else {"perturbation": perturbation.key(case.case_id)}),
         }
     )
 

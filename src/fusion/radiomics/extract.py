@@ -14,6 +14,7 @@ import numpy as np
 from fusion.errors import InputError, Problem
 from fusion.radiomics.cache import case_key, load_features, store_features
 from fusion.radiomics.parallel import run_tasks
+from fusion.radiomics.perturb import Perturbation
 from fusion.radiomics.settings import check_options, check_settings
 from fusion.records import Case, FeatureTable
 from fusion.storage import file_digest
@@ -24,7 +25,13 @@ _LOG = logging.getLogger(__name__)
 Outcome = dict[str, float] | str
 
 
-def extract_features(cases: Sequence[Case], *, radiomics: Mapping[str, Any], cache_dir: Path) -> FeatureTable:
+def extract_features(
+    cases: Sequence[Case],
+    *,
+    radiomics: Mapping[str, Any],
+    cache_dir: Path,
+    perturbation: Perturbation | None = None,
+) -> FeatureTable:
     """Radiomics features of all cases that have an image and a mask, computed or found in the cache.
 
     A case's features are kept as soon as they are computed, so a run that is killed is taken up where it was, and two
@@ -36,6 +43,7 @@ def extract_features(cases: Sequence[Case], *, radiomics: Mapping[str, Any], cac
             ``backend``, and ``on_error``: ``stop`` raises after all other cases were kept in the cache,
             ``leave_out`` logs a warning and gives the failed cases no row.
         cache_dir: Folder of the cache; may be shared with other cohorts, settings and processes.
+        perturbation: Of every mask; None leaves them as they are.
 
     Returns:
         Rows in the order of ``cases``, columns in PyRadiomics' order.
@@ -47,7 +55,7 @@ def extract_features(cases: Sequence[Case], *, radiomics: Mapping[str, Any], cac
     """
     check_options(radiomics)
     complete = [case for case in cases if case.image is not None and case.mask is not None]
-    outcomes, jobs = _look_up(complete, radiomics, cache_dir.absolute())
+    outcomes, jobs = _look_up(complete, radiomics, perturbation, cache_dir.absolute())
     if jobs:
         check_settings(radiomics["settings"])
         found = run_tasks(
@@ -55,10 +63,10 @@ def extract_features(cases: Sequence[Case], *, radiomics: Mapping[str, Any], cac
             jobs,
             backend=radiomics["backend"],
             n_jobs=radiomics["n_jobs"],
-            title="Radiomics",
+            title="Radiomics" if perturbation is None else f"Radiomics, {perturbation}",
         )
         outcomes |= {job.case.case_id: outcome for job, outcome in zip(jobs, found, strict=True)}
-    _report_failures(outcomes, radiomics["on_error"])
+    _report_failures(outcomes, radiomics["on_error"], perturbation)
     return _table([(case.case_id, outcomes[case.case_id]) for case in complete])
 
 
@@ -71,6 +79,7 @@ class Job:
     cache_dir: Path
     mode: str
     settings: Mapping[str, Any]
+    perturbation: Perturbation | None
 
 
 def extract_case(job: Job) -> Outcome:
@@ -84,7 +93,8 @@ def extract_case(job: Job) -> Outcome:
 
     try:
         lesion = read_lesion(job.case)
-        features = calculate_features(lesion.pixels, lesion.mask, mode=job.mode, settings=job.settings)
+        mask = lesion.mask if job.perturbation is None else job.perturbation.apply(lesion.mask, job.case.case_id)
+        features = calculate_features(lesion.pixels, mask, mode=job.mode, settings=job.settings)
     # One broken case must not cost the others their hours, whatever PyRadiomics or a decoder makes of it.
     except Exception as error:
         return _reason(error)
@@ -93,7 +103,7 @@ def extract_case(job: Job) -> Outcome:
 
 
 def _look_up(
-    cases: Sequence[Case], radiomics: Mapping[str, Any], cache_dir: Path
+    cases: Sequence[Case], radiomics: Mapping[str, Any], perturbation: Perturbation | None, cache_dir: Path
 ) -> tuple[dict[str, Outcome], list[Job]]:
     """What the cache knows by case id, and the jobs that are left."""
     outcomes: dict[str, Outcome] = {}
@@ -102,7 +112,7 @@ def _look_up(
     digest_of = cache(file_digest)
     for case in cases:
         try:
-            key = case_key(case, radiomics=radiomics, digest_of=digest_of)
+            key = case_key(case, radiomics=radiomics, perturbation=perturbation, digest_of=digest_of)
         except OSError as error:
             outcomes[case.case_id] = _reason(error)
             continue
@@ -110,16 +120,17 @@ def _look_up(
         if features is not None:
             outcomes[case.case_id] = features
         else:
-            jobs.append(_job(case, key, radiomics, cache_dir))
+            jobs.append(_job(case, key, radiomics, perturbation, cache_dir))
     return outcomes, jobs
 
 
-def _job(case: Case, key: str, radiomics: Mapping[str, Any], cache_dir: Path) -> Job:
+def _job(case: Case, key: str, radiomics: Mapping[str, Any], perturbation: Perturbation | None, cache_dir: Path) -> Job:
     assert case.image is not None
     assert case.mask is not None
     # A worker may start in another folder, and has no business with what is known of the patient.
     lean = replace(case, image=case.image.absolute(), mask=case.mask.absolute(), label=None, clinical={})
-    return Job(case=lean, key=key, cache_dir=cache_dir, mode=radiomics["mode"], settings=radiomics["settings"])
+    mode, settings = radiomics["mode"], radiomics["settings"]
+    return Job(case=lean, key=key, cache_dir=cache_dir, mode=mode, settings=settings, perturbation=perturbation)
 
 
 def _reason(error: Exception) -> str:
@@ -128,9 +139,10 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _report_failures(outcomes: Mapping[str, Outcome], on_error: str) -> None:
+def _report_failures(outcomes: Mapping[str, Outcome], on_error: str, perturbation: Perturbation | None) -> None:
+    outline = "" if perturbation is None else f", outline perturbed by {perturbation}"
     problems = [
-        Problem(where=f"case {case_id}", required="radiomics features", came=outcome)
+        Problem(where=f"case {case_id}{outline}", required="radiomics features", came=outcome)
         for case_id, outcome in outcomes.items()
         if isinstance(outcome, str)
     ]
@@ -139,8 +151,9 @@ def _report_failures(outcomes: Mapping[str, Outcome], on_error: str) -> None:
     if on_error == "stop" or len(problems) == len(outcomes):
         advice = "Mend these cases, or give them no radiomics branch with radiomics.on_error=leave_out."
         raise InputError("Radiomics extraction", problems, advice)
+    lost = "without a radiomics branch" if perturbation is None else "out of the measure of stability"
     for problem in problems:
-        _LOG.warning("%s; the case is left without a radiomics branch", problem)
+        _LOG.warning("%s; the case is left %s", problem, lost)
 
 
 def _table(outcomes: Sequence[tuple[str, Outcome]]) -> FeatureTable:

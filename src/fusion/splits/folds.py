@@ -70,6 +70,18 @@ def make_inner_folds(cohort: Cohort, fold: Fold, *, split: Mapping[str, Any]) ->
     return tuple(folds)
 
 
+def every_fold(cohort: Cohort, folds: Sequence[Fold], *, split: Mapping[str, Any]) -> tuple[Fold, ...]:
+    """The folds and all that are within them: whatever a run will fit, known before anything is fitted.
+
+    Raises:
+        FusionError: If a part of one of them lacks a label.
+    """
+    if split["n_inner_folds"] == 1:
+        return tuple(folds)
+    inner = (each for fold in folds for each in make_inner_folds(cohort, fold, split=split))
+    return (*folds, *inner)
+
+
 def shrink_fold(cohort: Cohort, fold: Fold, share: float) -> Fold:
     """The fold with a share of its training and inner patients, spread evenly over labels and centers.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fusion.calibration.identity import Identity
 from fusion.errors import FusionError
 from fusion.imaging.store import Crops
-from fusion.records import Case, Cohort, FeatureTable, Fold
+from fusion.records import Cohort, FeatureTable, Fold
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
 from fusion.training.callbacks import BestWeights, FitProgress
@@ -34,6 +34,7 @@ def fit_fold(
     fold: Fold,
     crops: Crops,
     features: FeatureTable,
+    stable: Collection[str] | None,
     config: Mapping[str, Any],
     loggers: Iterable[Logger],
     title: str,
@@ -44,6 +45,7 @@ def fit_fold(
         cohort: With a label for every case.
         fold: The division.
         crops, features: Of the whole cohort; only rows of the two parts are read.
+        stable: Names of the radiomics features that may be used, measured on ``fold.train``; None is all.
         config: The resolved configuration.
         loggers: Of Lightning.
         title: Of the progress line.
@@ -57,7 +59,14 @@ def fit_fold(
     L.seed_everything(config["seed"] + fold.number, verbose=False)
     train_cases = [case for case in cohort.cases if case.patient_id in fold.train]
     encoder = ClinicalEncoder.fit(cohort.clinical_columns, train_cases, clip=config["tabular"]["clip"])
-    scaler = RadiomicsScaler.fit(_rows_of(features, train_cases), **config["tabular"])
+    scaler = RadiomicsScaler.fit(
+        features,
+        train_cases,
+        stable=stable,
+        columns=cohort.clinical_columns,
+        harmonization=config["harmonization"],
+        **config["tabular"],
+    )
     train, validation = (
         assemble_inputs(
             [case for case in cohort.cases if case.patient_id in part],
@@ -149,15 +158,6 @@ def resolve_precision(precision: str, accelerator: str) -> Any:
     on_gpu = scoring_device(accelerator) == "cuda"
     has_bf16 = torch.cuda.is_bf16_supported() if on_gpu else bool(torch.cpu.get_capabilities().get("amx_bf16", False))
     return "bf16-mixed" if has_bf16 else "32-true"
-
-
-def _rows_of(features: FeatureTable, cases: Sequence[Case]) -> FeatureTable:
-    wanted = {case.case_id for case in cases}
-    rows = [row for row, case_id in enumerate(features.case_ids) if case_id in wanted]
-    case_ids = tuple(features.case_ids[row] for row in rows)
-    return FeatureTable(
-        case_ids=case_ids, names=features.names if rows else (), values=features.values[rows, : None if rows else 0]
-    )
 
 
 def _balance(train: Inputs, n_labels: int) -> tuple[NDArray[np.float32], tuple[float, ...]]:

@@ -64,9 +64,10 @@ def assemble_inputs(
     crop_rows = _rows(cases, crops.case_ids)
     feature_rows = _rows(cases, features.case_ids)
     radiomics = np.zeros((len(cases), len(scaler.names)), dtype=np.float32)
+    known = [case for case, row in zip(cases, feature_rows.tolist(), strict=True) if row >= 0]
     # A table without rows has no names either.
-    if scaler.names and features.case_ids:
-        radiomics[feature_rows >= 0] = scaler.transform(features)[feature_rows[feature_rows >= 0]]
+    if scaler.names and known:
+        radiomics[feature_rows >= 0] = scaler.transform(features, known)
     clinical, has_clinical = encoder.transform(cases)
     has_radiomics = (feature_rows >= 0) & bool(scaler.names)
     present = {"image": crop_rows >= 0, "radiomics": has_radiomics, "clinical": has_clinical}

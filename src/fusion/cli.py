@@ -64,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "extract",
         help="extract the radiomics features of a cohort into the cache and a table",
         description="Extract the radiomics features of every case that has an image and a mask. They are kept in the "
-        "cache, where train.py and predict.py find them, also under a Python without PyRadiomics (3.12 and later). With "
-        "stability=perturbation or stability=readers, those of the other outlines are kept there, too.",
+        "cache, where train.py and predict.py find them, also under a Python without PyRadiomics (3.12 and later). "
+        "With stability=perturbation or stability=readers, those of the other outlines are kept there, too.",
         epilog=_EXTRACT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -30,6 +31,21 @@ def test_few_patients_and_centers_seen_in_training(run_dir, simulation):
     n = len({p for p, label in zip(test.patient_ids, test.labels, strict=True) if label == "malignant"})
     assert f"Only {n} test patients are malignant" in sentences
     assert "Every center of the test patients also gave training patients" in sentences
+
+
+def test_a_center_that_is_left_out_in_turn_gave_no_training_patients_of_its_own_model(run_dir):
+    path = run_dir / "predictions.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    names = sorted({row["center"] for row in rows})
+    for row in rows:
+        # Fold k tests the center k; its patients are in no other part of it.
+        row["part"] = "test" if row["center"] == names[int(row["fold"]) % len(names)] else "train"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "also gave training patients" not in "\n".join(limitations(read_run(run_dir)))
 
 
 def test_one_center(tmp_path, fake):

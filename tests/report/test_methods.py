@@ -47,9 +47,16 @@ def test_unfinished_folds_are_stated_loudly(run_dir):
     assert split_text(read_run(run_dir)) == "kfold, 5 of 8 folds"
 
 
+def test_a_branch_that_the_model_does_not_have_is_not_described(said, run_dir):
+    text = said(lambda config: config.update(model={"name": "fusion", "branches": ["clinical"]}))
+    assert "Image branch" not in text
+    assert "Radiomics branch" not in text
+    assert not starts_at_random(read_run(run_dir))
+
+
 def test_repeats(said, run_dir):
     said(lambda config: config.update(split={"name": "repeated_kfold", "n_folds": 5, "n_repeats": 10}))
-    assert split_text(read_run(run_dir)) == "repeated_kfold, 5 folds (5 folds, 10 times)"
+    assert split_text(read_run(run_dir)) == "repeated kfold, 5 folds (5 folds, 10 times)"
 
 
 def test_nested_names_the_grid_and_what_each_fold_chose(said, run_dir):

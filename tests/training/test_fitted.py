@@ -84,7 +84,7 @@ def test_a_pickle_with_code_is_told_and_its_code_is_not_run(
 @pytest.mark.parametrize(("content", "came"), [({"format": 99}, "99"), ([1, 2], "list"), ({"epoch": 3}, "None")])
 def test_a_file_of_another_format_is_told(tmp_path: Path, content: object, came: str) -> None:
     torch.save(content, tmp_path / "model.ckpt")
-    with pytest.raises(FusionError, match=rf"required a model of format 1, came {came}"):
+    with pytest.raises(FusionError, match=rf"required a model of format 2, came {came}"):
         FittedModel.load(tmp_path / "model.ckpt")
 
 

@@ -76,6 +76,8 @@ def _extractor(settings: str) -> Any:
     """One extractor per process and settings (as JSON): making one validates the whole schema again."""
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
+    # Its validator tells everybody when the settings are right.
+    logging.getLogger("pykwalify").setLevel(logging.ERROR)
     return RadiomicsFeatureExtractor(json.loads(settings))
 
 

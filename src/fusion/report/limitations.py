@@ -67,9 +67,10 @@ def _few_events(run: FinishedRun) -> Iterator[str]:
 
 
 def _centers(run: FinishedRun) -> Iterator[str]:
-    tested, fitted = set(run.test.centers), _centers_of(run, {"train", "validation"})
-    if len(tested | fitted) == 1:
-        yield f"All patients come from one center ({next(iter(tested | fitted))}): nothing is known of any other."
+    tested, fitted = _centers_of(run, {"test"}), _centers_of(run, {"train", "validation"})
+    names = {center for _, center in tested | fitted}
+    if len(names) == 1:
+        yield f"All patients come from one center ({next(iter(names))}): nothing is known of any other."
     elif tested and tested <= fitted:
         yield (
             "Every center of the test patients also gave training patients. How the model does at a hospital that it "
@@ -142,9 +143,10 @@ def _reader_is_input(run: FinishedRun) -> Iterator[str]:
         )
 
 
-def _centers_of(run: FinishedRun, parts: set[str]) -> set[str]:
-    rows = zip(run.patients.centers, run.patients.parts, strict=True)
-    return {center for center, part in rows if part in parts}
+def _centers_of(run: FinishedRun, parts: set[str]) -> set[tuple[int, str]]:
+    """By fold: where each center is left out in turn, every one of them trains, too, but never its own model."""
+    rows = zip(run.patients.folds, run.patients.centers, run.patients.parts, strict=True)
+    return {(fold, center) for fold, center, part in rows if part in parts}
 
 
 def _includes(estimate: Mapping[str, Any], value: float) -> bool:

@@ -43,14 +43,19 @@ def methods(run: FinishedRun) -> list[str]:
 
 
 def starts_at_random(run: FinishedRun) -> bool:
-    """Whether the image branch had no pretrained weights."""
+    """Whether there is an image branch, and it had no pretrained weights."""
     backbone = run.config.get("backbone")
-    return isinstance(backbone, Mapping) and backbone.get("weights") in (None, "none")
+    return _has_branch(run, "image") and isinstance(backbone, Mapping) and backbone.get("weights") in (None, "none")
+
+
+def _has_branch(run: FinishedRun, branch: str) -> bool:
+    model = run.config.get("model")
+    return not isinstance(model, Mapping) or branch in model.get("branches", [branch])
 
 
 def split_text(run: FinishedRun) -> str:
     """The split with its folds, e.g. ``kfold, 3 of 5 folds``."""
-    return f"{_name(run.config, 'split')}, {folds_text(run)}"
+    return f"{_name(run.config, 'split').replace('_', ' ')}, {folds_text(run)}"
 
 
 def folds_text(run: FinishedRun) -> str:
@@ -119,7 +124,7 @@ def _grid(run: FinishedRun) -> Iterator[str]:
 
 def _image(run: FinishedRun) -> Iterator[str]:
     backbone = run.config.get("backbone")
-    if not isinstance(backbone, Mapping):
+    if not isinstance(backbone, Mapping) or not _has_branch(run, "image"):
         return
     start = RANDOM_START if starts_at_random(run) else f"started from the weights {run.manifest.get('weights')}"
     yield f"Image branch: {backbone.get('name')}, {start}."
@@ -127,7 +132,7 @@ def _image(run: FinishedRun) -> Iterator[str]:
 
 def _radiomics(run: FinishedRun) -> Iterator[str]:
     radiomics = run.config.get("radiomics")
-    if not isinstance(radiomics, Mapping):
+    if not isinstance(radiomics, Mapping) or not _has_branch(run, "radiomics"):
         return
     mode = {"2d": "true 2D", "single_slice_3d": "single slice as 3D"}.get(str(radiomics.get("mode")), "an unnamed mode")
     penalty = f", under an L1 penalty of {run.config['l1']:g}" if run.config.get("l1") is not None else ""

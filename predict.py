@@ -36,13 +36,21 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.runs.folder import RunFolder
     from fusion.runs.tables import write_predictions
     from fusion.storage import write_json
-    from fusion.training.applying import align_cohort, mean_thresholds, missing_inputs, score_folds, seen_in_training
+    from fusion.training.applying import (
+        align_cohort,
+        mean_thresholds,
+        missing_inputs,
+        outcome_note,
+        score_folds,
+        seen_in_training,
+    )
     from fusion.training.fitted import FittedModel
 
     run = RunFolder.open(Path(config["run"]))
     models = [FittedModel.load(path) for path in run.models]
     trained, cache_dir = models[0].settings, Path(config["cache_dir"])
-    cohort = align_cohort(load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False), models[0])
+    given = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
+    cohort = align_cohort(given, models[0])
     crops = open_crops(cohort.cases, imaging=trained["imaging"], cache_dir=cache_dir, n_jobs=-1)
     asked = cohort.cases if "radiomics" in trained["model"]["branches"] else ()
     features = extract_features(asked, radiomics=trained["radiomics"], cache_dir=cache_dir)
@@ -62,7 +70,7 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     metrics = evaluate(patients, cases, thresholds=thresholds, settings=settings)
     write_json(out_dir / "metrics.json", {"split_sha256": run.split_sha256, **metrics})
 
-    notes = missing_inputs(models, cohort, crops=crops, features=features)
+    notes = [*outcome_note(given, models[0]), *missing_inputs(models, cohort, crops=crops, features=features)]
     print_notes([*notes, *seen_note(seen_in_training(run, cohort))])
     print_summary(metrics, title=f"{cohort.name}, {len(models)} model(s) of {run.path}", written=out_dir)
 

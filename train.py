@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 
-from fusion.entry import messages_for_people, plain_config, register_resolvers, resumable
+from fusion.entry import messages_for_people, plain_config, register_resolvers, require_only, resumable
 from fusion.errors import FusionError
 
 if TYPE_CHECKING:
@@ -33,13 +33,16 @@ def main(config: DictConfig) -> None:
         else:
             from fusion.runs.folder import RunFolder
 
+            require_only(HydraConfig.get().overrides.task, "resume", "fold")
             train(RunFolder.open(out_dir).config | {"fold": config.fold}, out_dir)
 
 
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
     """The whole way from a table to a report. What a folder already holds is not done again."""
+    from fusion.calibration.fit import check_calibration
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
+    from fusion.evaluation.subgroups import subgroup_columns
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
@@ -54,8 +57,9 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.training.tuning import grid_settings
 
     # What is wrong with the configuration is told before any work.
-    Settings.from_config(config["evaluation"], seed=config["seed"])
+    settings = Settings.from_config(config["evaluation"], seed=config["seed"])
     grid_settings(config)
+    check_calibration(config["calibration"]["name"])
     check_stability(config["stability"])
     run = RunFolder.begin(out_dir, config)
     manifest = Manifest(run)
@@ -70,7 +74,9 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     with manifest.stage("cohort"):
         cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=True)
         folds = make_folds(cohort, split=config["split"], seed=config["seed"])
-        check_harmonization(config["harmonization"], cohort, every_fold(cohort, folds, split=config["split"]))
+        every = every_fold(cohort, folds, split=config["split"], shares=settings.learning_curve)
+        check_harmonization(config["harmonization"], cohort, every)
+        subgroup_columns(cohort, settings.subgroups["columns"])
         chosen = _chosen(folds, config["fold"])
         manifest.record(split_sha256=run.write_split(cohort, folds))
     with manifest.stage("images"):
@@ -229,7 +235,9 @@ def evaluate_run(
             settings=settings,
         ),
         "sample_size": sample_size(
-            count_labels(cohort, folds), n_parameters=run.n_candidates, **config["evaluation"]["sample_size"]
+            count_labels(cohort, folds),
+            n_parameters=len(features.names) + run.n_clinical_inputs,
+            **config["evaluation"]["sample_size"],
         ),
     }
     metrics["between_centers"]["probe"] = probe(cohort, features, settings=settings)

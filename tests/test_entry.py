@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from fusion.entry import messages_for_people, plain_config, register_resolvers, resumable
+from fusion.entry import messages_for_people, plain_config, register_resolvers, require_only, resumable
 from fusion.errors import FusionError
 from fusion.runs.folder import LAST_OF_FOLD
 
@@ -118,3 +118,9 @@ def test_what_is_no_interruption_passes(begun: Path, capsys: pytest.CaptureFixtu
 def test_first_is_the_first_value_that_is_there(given: str | None, expected: str) -> None:
     register_resolvers()
     assert OmegaConf.create({"given": given, "found": "${first:${given},b}"}).found == expected
+
+
+def test_values_without_effect_are_refused() -> None:
+    require_only(["resume=runs/a", "fold=3"], "resume", "fold")
+    with pytest.raises(FusionError, match=r"came calibration=isotonic \+evaluation\.level=0\.9; leave them out"):
+        require_only(["resume=runs/a", "calibration=isotonic", "+evaluation.level=0.9"], "resume", "fold")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,24 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
         raise FusionError(f"the configuration cannot be resolved: {error}") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def require_only(overrides: Sequence[str], *allowed: str) -> None:
+    """Refuse values on the command line that would have no effect.
+
+    Args:
+        overrides: As typed, ``key=value``.
+        allowed: Keys that may be among them.
+
+    Raises:
+        FusionError: If there are others.
+    """
+    others = [override for override in overrides if override.lstrip("+~").partition("=")[0] not in allowed]
+    if others:
+        raise FusionError(
+            f"resume: required no values but {' and '.join(allowed)}, since a run goes on with its own configuration, "
+            f"came {' '.join(others)}; leave them out, or start a new run with them"
+        )
 
 
 def _missing_keys(content: Any, where: str = "") -> Iterator[str]:

@@ -31,6 +31,11 @@ def test_the_default_is_read():
         ("min_patients", 0),
         ("min_per_label", 1.5),
         ("subgroups", {"columns": None, "bins": 1}),
+        ("partial_auc", 0.8),
+        ("center_probe", {"n_folds": 1, "n_components": 50, "inverse_penalty": 1.0}),
+        ("center_probe", {"n_folds": 5}),
+        ("sample_size", {"share_of_max_r2": 1.5, "c_statistic": None}),
+        ("sample_size", {"share_of_max_r2": 0.15, "c_statistic": 1.5}),
         ("learning_curve", [1.0]),
         ("learning_curve", 0.5),
         ("threshold", "best"),
@@ -41,6 +46,12 @@ def test_a_value_out_of_range_is_named(key, value):
         Settings.from_config({**CONFIG, key: value}, seed=0)
     (problem,) = caught.value.problems
     assert (problem.where, problem.came) == (f"evaluation.{key}", repr(value))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None])
+def test_a_seed_is_a_whole_number_from_0(seed):
+    with pytest.raises(InputError, match=rf"seed: required a whole number from 0, came {seed}"):
+        Settings.from_config(CONFIG, seed=seed)
 
 
 def test_an_operating_point_that_cannot_be_is_told():

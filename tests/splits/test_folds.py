@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from fusion.cohorts.load import load_cohort
 from fusion.errors import FusionError, InputError
 from fusion.records import Cohort, Fold
-from fusion.splits.folds import count_labels, make_folds, make_inner_folds, shrink_fold
+from fusion.splits.folds import count_labels, every_fold, make_folds, make_inner_folds, shrink_fold
 
 REPOSITORY = Path(__file__).parents[2]
 BUSBRA = REPOSITORY / "../shared/data/busbra"
@@ -162,6 +162,17 @@ def test_a_smaller_fold_keeps_its_parts_and_its_balance(cohort_of: Make) -> None
         assert abs(positives(cohort, kept) - 0.5 * positives(cohort, whole)) <= 1
     with pytest.raises(FusionError, match="2% of the training patients of fold 0: required every label"):
         shrink_fold(cohort, fold, 0.02)
+
+
+def test_every_fold_that_a_run_fits_is_known_before(cohort_of: Make) -> None:
+    cohort = cohort_of(STRATA)
+    folds = make_folds(cohort, split=KFOLD, seed=0)
+    assert every_fold(cohort, folds, split=KFOLD | {"n_inner_folds": 1}, shares=[]) == folds
+    every = every_fold(cohort, folds, split=KFOLD | {"n_inner_folds": 3}, shares=[0.5])
+    assert len(every) == 5 + 5 + 5 * 3
+    assert every[:5] == folds
+    with pytest.raises(FusionError, match="1% of the training patients of fold 0: required every label"):
+        every_fold(cohort, folds, split=KFOLD | {"n_inner_folds": 1}, shares=[0.01])
 
 
 def test_labels_are_counted_in_the_smallest_training_part(cohort_of: Make) -> None:

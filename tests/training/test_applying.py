@@ -10,7 +10,14 @@ from fusion.errors import InputError
 from fusion.evaluation.pooling import average_folds
 from fusion.records import FeatureTable
 from fusion.runs.folder import RunFolder
-from fusion.training.applying import align_cohort, mean_thresholds, missing_inputs, score_folds, seen_in_training
+from fusion.training.applying import (
+    align_cohort,
+    mean_thresholds,
+    missing_inputs,
+    outcome_note,
+    score_folds,
+    seen_in_training,
+)
 from fusion.training.fitted import FittedModel
 
 
@@ -117,3 +124,14 @@ def test_patients_of_training_are_counted_by_cohort_and_id(data: Any, tmp_path: 
 def test_thresholds_are_averaged_where_there_are_any(models: list[FittedModel]) -> None:
     assert mean_thresholds(models) == pytest.approx({"youden": 0.45, "cost": 0.2})
     assert mean_thresholds([model.with_thresholds({}, primary="youden") for model in models]) == {}
+
+
+def test_another_outcome_is_said_where_there_is_one(data: Any, models: list[FittedModel]) -> None:
+    assert outcome_note(data.cohort, models[0]) == []
+    renamed = {"benign": "primary", "malignant": "secondary"}
+    cases = tuple(replace(case, label=renamed[str(case.label)]) for case in data.cohort.cases)
+    other = replace(data.cohort, cases=cases, label_names=("primary", "secondary"))
+    (note,) = outcome_note(other, models[0])
+    assert "benign, malignant apart, the cohort's outcome is primary, secondary" in note
+    unknown = replace(other, cases=tuple(replace(case, label=None) for case in cases))
+    assert outcome_note(unknown, models[0]) == []

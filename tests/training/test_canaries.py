@@ -24,7 +24,7 @@ PROTOCOLS = {
     "holdout": ("split=holdout", "split.test_fraction=0.5"),
     "kfold": ("split=kfold", "split.n_folds=3"),
     "repeated_kfold": ("split=repeated_kfold", "split.n_folds=2", "split.n_repeats=2"),
-    "nested": ("split=nested", "split.n_folds=2", "split.n_inner_folds=2", "split.grid={l1: [0.0, 0.01]}"),
+    "nested": ("split=nested", "split.n_folds=2", "split.n_inner_folds=2", "split.grid=[{l1: [0.0, 0.01]}]"),
     "center": ("split=center", "split.train=[A]", "split.test=[B]"),
     "leave_one_center_out": ("split=leave_one_center_out",),
     "column": ("split=column",),

@@ -39,7 +39,7 @@ LEARNING = {
     "plain": ("split=holdout",),
     "platt": ("split=holdout", "calibration=platt"),
     "isotonic, out of fold": ("split=holdout", "split.n_inner_folds=2", "calibration=isotonic"),
-    "nested": ("split=nested", "split.n_inner_folds=2", "split.grid={l1: [0.0, 0.001]}", "calibration=temperature"),
+    "nested": ("split=nested", "split.n_inner_folds=2", "split.grid=[{l1: [0.0, 0.001]}]", "calibration=temperature"),
     "combat": ("split=holdout", "harmonization=combat", "harmonization.unseen=reference"),
 }
 Compose = Callable[[Sequence[str]], dict[str, Any]]

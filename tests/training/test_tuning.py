@@ -9,7 +9,7 @@ from fusion.errors import InputError
 from fusion.records import Fold, Predictions
 from fusion.training.tuning import FoldFit, TunedFit, fit_tuned, grid_settings, trial_rows, with_setting
 
-GRID = {"l1": [1.0, 1e-3], "model.dropout": [0.1, 0.2]}
+GRID = [{"l1": [1.0, 1e-3]}, {"model.dropout": [0.1, 0.2]}]
 
 
 class Recorder:
@@ -123,7 +123,7 @@ def test_tuning_never_sees_the_test_part(data: Any, tune: Any) -> None:
         for case in data.cohort.cases
     )
     spoiled = replace(data, cohort=replace(data.cohort, cases=cases))
-    one, other = (tune(each, split__n_inner_folds=2, split__grid={"l1": [0.0, 1e-3]})[0] for each in (data, spoiled))
+    one, other = (tune(each, split__n_inner_folds=2, split__grid=[{"l1": [0.0, 1e-3]}])[0] for each in (data, spoiled))
     assert one.setting == other.setting
     assert one.trials == other.trials
     assert one.inner == replace(other.inner, probabilities=one.inner.probabilities)
@@ -184,13 +184,12 @@ def test_a_grid_is_every_combination_in_its_order(config: Callable[..., dict[str
         ({"l1.x": [8]}, r"split.grid.l1.x: required a key of the configuration, .*, came 'l1.x'"),
         ({"l1": 0.1}, r"split.grid.l1: required a list of values, came 0.1"),
         ({"l1": []}, r"split.grid.l1: required a list of values, came \[\]"),
+        ([3], r"split.grid: required a list such as .*, came \[3\]"),
     ],
 )
-def test_a_grid_that_cannot_be_tuned_is_told(
-    config: Callable[..., dict[str, Any]], grid: dict[str, Any], message: str
-) -> None:
+def test_a_grid_that_cannot_be_tuned_is_told(config: Callable[..., dict[str, Any]], grid: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        grid_settings(config({"split.grid": grid}))
+        grid_settings(config({"split.grid": grid if isinstance(grid, list) else [grid]}))
 
 
 def test_a_setting_changes_a_copy(config: Callable[..., dict[str, Any]]) -> None:
@@ -201,7 +200,7 @@ def test_a_setting_changes_a_copy(config: Callable[..., dict[str, Any]]) -> None
 
 
 def test_trials_become_a_table(data: Any, tune: Any) -> None:
-    tuned, _ = tune(data, split__grid={"l1": [1.0, 1e-3]})
+    tuned, _ = tune(data, split__grid=[{"l1": [1.0, 1e-3]}])
     assert trial_rows(4, tuned.trials) == (
         ["fold", "l1", "inner_fold", "auc"],
         [[4, 1.0, 0, -0.999], [4, 1e-3, 0, 0.0]],

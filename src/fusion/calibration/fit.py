@@ -50,6 +50,15 @@ def fit_calibrator(
     return kind.fit(labels, probabilities, weights)
 
 
+def check_calibration(name: str) -> None:
+    """Refuse a name that is none, before anything is fitted.
+
+    Raises:
+        FusionError: For an unknown name.
+    """
+    _calibrator(name)
+
+
 def calibrator_from_state(state: Mapping[str, Any]) -> Calibrator:
     """The calibrator whose ``state()`` a checkpoint carries.
 

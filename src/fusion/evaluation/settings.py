@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -44,8 +44,10 @@ class Settings:
         problems = [
             Problem(where=f"evaluation.{key}", required=required, came=repr(config[key]))
             for key, (required, holds) in _REQUIRED.items()
-            if not holds(config[key])
+            if not _is_right(holds, config[key])
         ]
+        if not _is_whole(seed, 0):
+            problems.append(Problem(where="seed", required="a whole number from 0", came=repr(seed)))
         points = config["operating_points"]
         if config["threshold"] not in points:
             required = f"one of evaluation.operating_points ({', '.join(points) or 'none'})"
@@ -61,12 +63,30 @@ class Settings:
         return {"level": self.level, "n_bootstrap": self.n_bootstrap, "seed": self.seed}
 
 
+def _is_right(holds: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return holds(value)
+    except (TypeError, KeyError):  # A number where keys are required, or not all of them.
+        return False
+
+
 def _is_whole(value: Any, lowest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
 
 
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
+
+
+def _is_probe(value: Any) -> bool:
+    return _is_whole(value["n_folds"], 2) and _is_whole(value["n_components"], 1) and bool(value["inverse_penalty"] > 0)
+
+
+def _is_sample_size(value: Any) -> bool:
+    c_statistic = value["c_statistic"]
+    return _is_share(value["share_of_max_r2"]) and (
+        c_statistic is None or (_is_share(c_statistic) and c_statistic > 0.5)
+    )
 
 
 def _is_range(value: Any) -> bool:
@@ -77,7 +97,7 @@ def _is_range(value: Any) -> bool:
     )
 
 
-_REQUIRED: dict[str, tuple[str, Any]] = {
+_REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "level": ("a number between 0 and 1", _is_share),
     "n_bootstrap": ("a whole number from 100", lambda value: _is_whole(value, 100)),
     "prevalence": ("null, or a number between 0 and 1", lambda value: value is None or _is_share(value)),
@@ -87,6 +107,8 @@ _REQUIRED: dict[str, tuple[str, Any]] = {
     "min_patients": ("a whole number from 2", lambda value: _is_whole(value, 2)),
     "min_per_label": ("a whole number from 2", lambda value: _is_whole(value, 2)),
     "subgroups": ("bins, a whole number from 2", lambda value: _is_whole(value["bins"], 2)),
+    "center_probe": ("n_folds from 2, n_components from 1, inverse_penalty above 0", _is_probe),
+    "sample_size": ("share_of_max_r2 between 0 and 1, and c_statistic null or between 0.5 and 1", _is_sample_size),
     "learning_curve": (
         "a list of shares of the training patients between 0 and 1",
         lambda value: isinstance(value, list | tuple) and all(map(_is_share, value)),

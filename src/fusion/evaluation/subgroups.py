@@ -43,6 +43,21 @@ def subgroup_levels(
     Raises:
         FusionError: For columns that the cohort does not have.
     """
+    asked = frozenset(patients)
+    evaluated = [patient_id for patient_id in cohort.patients if patient_id in asked]
+    result: dict[str, dict[str, str]] = {}
+    for column in subgroup_columns(cohort, columns):
+        values = {patient_id: _value(cohort, patient_id, column.name) for patient_id in evaluated}
+        result |= _column_levels(column, values, bins)
+    return result
+
+
+def subgroup_columns(cohort: Cohort, columns: Sequence[str] | None) -> list[ClinicalColumn]:
+    """The clinical columns of these names; None for all of them.
+
+    Raises:
+        FusionError: For columns that the cohort does not have.
+    """
     by_name = {column.name: column for column in cohort.clinical_columns}
     names = list(by_name) if columns is None else list(columns)
     unknown = [name for name in names if name not in by_name]
@@ -51,13 +66,7 @@ def subgroup_levels(
             f"evaluation.subgroups.columns: required clinical columns of the cohort ({', '.join(by_name) or 'none'}), "
             f"came {', '.join(unknown)}; mend the names, or give null for every clinical column"
         )
-    asked = frozenset(patients)
-    evaluated = [patient_id for patient_id in cohort.patients if patient_id in asked]
-    result: dict[str, dict[str, str]] = {}
-    for name in names:
-        values = {patient_id: _value(cohort, patient_id, name) for patient_id in evaluated}
-        result |= _column_levels(by_name[name], values, bins)
-    return result
+    return [by_name[name] for name in names]
 
 
 def evaluate_subgroups(

@@ -199,9 +199,9 @@ class RunFolder:
         return thresholds
 
     @property
-    def n_candidates(self) -> int:
-        """Candidate predictors of the finished fold with the most: radiomics features and clinical inputs."""
-        return max(int(facts["radiomics_candidates"] + facts["clinical_inputs"]) for facts in self._facts.values())
+    def n_clinical_inputs(self) -> int:
+        """Of the finished fold with the most."""
+        return max(int(facts["clinical_inputs"]) for facts in self._facts.values())
 
     @property
     def _facts(self) -> dict[int, dict[str, Any]]:

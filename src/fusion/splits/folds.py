@@ -70,16 +70,24 @@ def make_inner_folds(cohort: Cohort, fold: Fold, *, split: Mapping[str, Any]) ->
     return tuple(folds)
 
 
-def every_fold(cohort: Cohort, folds: Sequence[Fold], *, split: Mapping[str, Any]) -> tuple[Fold, ...]:
+def every_fold(
+    cohort: Cohort, folds: Sequence[Fold], *, split: Mapping[str, Any], shares: Sequence[float]
+) -> tuple[Fold, ...]:
     """The folds and all that are within them: whatever a run will fit, known before anything is fitted.
+
+    Args:
+        cohort, folds: The cohort, divided.
+        split: As for ``make_folds``.
+        shares: Of the learning curve.
 
     Raises:
         FusionError: If a part of one of them lacks a label.
     """
+    smaller = [shrink_fold(cohort, fold, share) for fold in folds for share in shares]
     if split["n_inner_folds"] == 1:
-        return tuple(folds)
-    inner = (each for fold in folds for each in make_inner_folds(cohort, fold, split=split))
-    return (*folds, *inner)
+        return (*folds, *smaller)
+    inner = [each for fold in folds for each in make_inner_folds(cohort, fold, split=split)]
+    return (*folds, *smaller, *inner)
 
 
 def shrink_fold(cohort: Cohort, fold: Fold, share: float) -> Fold:
@@ -211,7 +219,8 @@ def _require_labels(cohort: Cohort, parts: Mapping[str, frozenset[str]], where: 
         if lacking:
             raise FusionError(
                 f"{where}: required every label in every part, came no {lacking} among the {len(labels)} "
-                f"patients of {part}; use fewer folds, a larger split.validation_fraction or other centers"
+                f"patients of {part}; use fewer folds, a larger split.validation_fraction or other centers (a center "
+                "with one label can be tested by split=leave_one_center_out only, and can train beside others)"
             )
 
 

@@ -87,6 +87,14 @@ def missing_inputs(models: Sequence[FittedModel], cohort: Cohort, *, crops: Crop
     return notes
 
 
+def outcome_note(cohort: Cohort, model: FittedModel) -> list[str]:
+    """That the cohort's outcome is not the model's, where it has one: then there is nothing to evaluate."""
+    if set(cohort.label_names) == set(model.label_names) or all(case.label is None for case in cohort.cases):
+        return []
+    ours, theirs = ", ".join(model.label_names), ", ".join(cohort.label_names)
+    return [f"the model tells {ours} apart, the cohort's outcome is {theirs}: patients are scored and not evaluated"]
+
+
 def seen_in_training(run: RunFolder, cohort: Cohort) -> int:
     """Patients that bear the id of one of the run's training or validation patients."""
     trained = {patient for patient, parts in run.read_parts().items() if any(part != "test" for part in parts.values())}

@@ -148,8 +148,12 @@ def grid_settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         InputError: For a key that the configuration does not have or that cannot be tuned, or values that are no list.
     """
-    grid = config["split"].get("grid") or {}
-    problems = [problem for key, values in grid.items() for problem in _problems(config, str(key), values)]
+    entries = config["split"].get("grid") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        problem = Problem(where="split.grid", required="a list such as [{l1: [0.0, 1e-3]}]", came=repr(entries))
+        raise InputError("The grid of split=nested", [problem], "See conf/split/nested.yaml.")
+    grid = {str(key): values for entry in entries for key, values in entry.items()}
+    problems = [problem for key, values in grid.items() for problem in _problems(config, key, values)]
     if problems:
         raise InputError("The grid of split=nested", problems, "See conf/split/nested.yaml.")
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]

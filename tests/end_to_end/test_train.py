@@ -40,7 +40,7 @@ def test_the_command_says_its_figures_and_nothing_else(first_run: FIRST) -> None
     _, ended = first_run
     assert re.fullmatch(r"fold 0: 1 epochs, .*\n", ended.stderr)
     assert "phantom: test patients" in ended.stdout
-    assert re.search(r"AUC +│ 0\.\d{3}", ended.stdout)
+    assert re.search(r"│ AUC +│ +0\.\d{3}", ended.stdout)
     assert re.search(r"written: .*trained-here/report\.html\n$", ended.stdout)
 
 

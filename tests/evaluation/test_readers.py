@@ -245,7 +245,9 @@ def test_one_label_among_the_test_patients_leaves_the_areas_undefined():
 
 def test_no_reader_several_labels_or_no_score():
     cohort = make_cohort()
-    assert evaluate_reader(replace(cohort, reader_column=None, reader_levels=()), TEST, INNER, **SETTINGS) is None
+    unread = tuple(replace(case, reader_score=None) for case in cohort.cases)
+    without = replace(cohort, cases=unread, reader_column=None, reader_levels=())
+    assert evaluate_reader(without, TEST, INNER, **SETTINGS) is None
     assert evaluate_reader(make_cohort(test_ranks=[None] * 20), TEST, INNER, **SETTINGS) is None
     several = replace(TEST, label_names=("a", "benign", "malignant"), probabilities=np.full((20, 3), 1 / 3))
     assert evaluate_reader(cohort, several, INNER, **SETTINGS) is None

@@ -7,8 +7,9 @@ import pytest
 
 from fusion.evaluation.risk_groups import ece, hosmer_lemeshow, risk_groups
 
-P = np.array([0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.7, 0.85, 0.95])
-Y = np.array([0, 0, 1, 0, 0, 1, 1, 0, 1, 1])
+# Five patients in each group.
+P = np.tile([0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.7, 0.85, 0.95], 5)
+Y = np.tile([0, 0, 1, 0, 0, 1, 1, 0, 1, 1], 5)
 BOOTSTRAP = {"level": 0.95, "n_bootstrap": 500, "seed": 0}
 
 
@@ -35,7 +36,7 @@ def test_hosmer_lemeshow_equals_r():
     # g <- findInterval(p, quantile(p, 1:9 / 10))
     # O <- tapply(y, g, sum); E <- tapply(p, g, sum); N <- tapply(y, g, length)
     # pchisq(sum((O - E)^2 / (E * (1 - E / N))), length(O), lower = FALSE)
-    assert hosmer_lemeshow(Y, P).value == pytest.approx(0.472660735685, abs=1e-9)
+    assert hosmer_lemeshow(Y, P).value == pytest.approx(5.71080899035e-07, abs=1e-15)
     p, y = tied()
     estimate = hosmer_lemeshow(y, p)
     assert estimate.value == pytest.approx(0.576518550355, abs=1e-9)
@@ -61,11 +62,27 @@ def test_hosmer_lemeshow_of_repeated_rows_is_that_of_patients():
 
 
 def test_hosmer_lemeshow_where_probabilities_are_certain():
-    assert hosmer_lemeshow(np.array([0, 0, 1, 1, 0, 1]), np.array([0, 1, 1, 0, 0.4, 0.6])).value == 0
+    labels, p = np.tile([0, 0, 1, 1, 0, 1], 9), np.tile([0, 1, 1, 0, 0.4, 0.6], 9)
+    assert hosmer_lemeshow(labels, p).value == 0
     assert math.isnan(hosmer_lemeshow(Y, Y.astype(float)).value)
-    # The certain and right count for nothing: one group of 4, (2 - 1.6)^2 / (1.6 * 0.6) = 1 / 6, pchisq(1 / 6, 1)
-    p = np.array([0.0] * 4 + [0.4] * 4)
-    assert hosmer_lemeshow(np.array([0, 0, 0, 0, 0, 1, 0, 1]), p).value == pytest.approx(0.6830914, abs=1e-6)
+    # The certain and right count for nothing: one group of 28, (14 - 11.2)^2 / (11.2 * 0.6) = 7 / 6
+    # R: pchisq(7 / 6, 1, lower = FALSE)
+    p = np.repeat([0.0, 0.4], 28)
+    labels = np.append(np.zeros(28, dtype=int), np.tile([0, 1], 14))
+    assert hosmer_lemeshow(labels, p).value == pytest.approx(0.2800872108, abs=1e-6)
+
+
+def test_neither_is_defined_below_fifty_patients():
+    p, y = tied()
+    for n in (1, 9, 49):
+        # Of two rows each: patients are counted, not rows.
+        rows, patients = np.tile(np.arange(n), 2), np.tile(np.arange(n), 2)
+        error = ece(y[rows], both(p[rows]), patients=patients, **BOOTSTRAP)
+        for estimate in (error, hosmer_lemeshow(y[rows], p[rows], patients=patients)):
+            assert np.isnan([estimate.value, estimate.ci_low, estimate.ci_high]).all()
+            assert estimate.n == n
+    assert not math.isnan(ece(y[:50], both(p[:50]), **BOOTSTRAP).value)
+    assert not math.isnan(hosmer_lemeshow(y[:50], p[:50]).value)
 
 
 def test_ece_equals_r():
@@ -78,7 +95,8 @@ def test_ece_equals_r():
 def test_ece_of_three_labels_is_that_of_the_top_label():
     # top labels 0, 0, 1, 2 with 0.5, 0.6, 0.7, 1; hits 1, 0, 1, 1: (0.5 + 0.6 + 0.3 + 0) / 4
     probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0, 0, 1]])
-    assert ece(np.array([0, 1, 1, 2]), probabilities, **BOOTSTRAP).value == pytest.approx(0.35)
+    estimate = ece(np.tile([0, 1, 1, 2], 13), np.tile(probabilities, (13, 1)), **BOOTSTRAP)
+    assert estimate.value == pytest.approx(0.35)
 
 
 def test_ece_of_a_calibrated_model_falls_with_patients():
@@ -93,9 +111,9 @@ def test_ece_of_a_calibrated_model_falls_with_patients():
 
 def test_ece_interval_is_not_narrowed_by_repeating_rows():
     once = ece(Y, both(P), **BOOTSTRAP)
-    twice = ece(np.tile(Y, 2), both(np.tile(P, 2)), patients=list(range(10)) * 2, **BOOTSTRAP)
+    twice = ece(np.tile(Y, 2), both(np.tile(P, 2)), patients=list(range(50)) * 2, **BOOTSTRAP)
     assert (twice.value, twice.ci_low, twice.ci_high, twice.n) == pytest.approx(
-        (once.value, once.ci_low, once.ci_high, 10)
+        (once.value, once.ci_low, once.ci_high, 50)
     )
 
 
@@ -103,12 +121,11 @@ def test_ece_interval_is_not_narrowed_by_repeating_rows():
     ("labels", "p"),
     [
         (Y, P),
-        (np.repeat([0, 1], 5), P),
-        (np.ones(10, dtype=int), P),
-        (Y, np.tile([0.0, 1.0], 5)),
+        (np.repeat([0, 1], 25), np.sort(P)),
+        (np.ones(50, dtype=int), P),
+        (Y, np.tile([0.0, 1.0], 25)),
         (Y, 1.0 - Y),
-        (Y, np.full(10, 0.5)),
-        (np.ones(1, dtype=int), np.ones(1)),
+        (Y, np.full(50, 0.5)),
     ],
 )
 def test_nothing_leaves_0_and_1(labels, p):

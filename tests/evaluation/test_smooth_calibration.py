@@ -9,6 +9,7 @@ from fusion.evaluation.smooth_calibration import ici, smooth_calibration
 
 P = np.array([0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 0.6, 0.7, 0.85, 0.95])
 Y = np.array([0, 0, 1, 0, 0, 1, 1, 0, 1, 1])
+P_OF_50, Y_OF_50 = np.tile(P, 5), np.tile(Y, 5)
 BOOTSTRAP = {"level": 0.95, "n_bootstrap": 500, "seed": 0}
 
 
@@ -25,8 +26,8 @@ def simulated(n, seed, slope):
 
 
 def test_ici_equals_r():
-    # mean(abs(p - pmin(pmax(fitted(loess(y ~ p)), 0), 1)))
-    assert ici(Y, P, **BOOTSTRAP).value == pytest.approx(0.0819812246747, abs=1e-6)
+    # p <- rep(p, 5); y <- rep(y, 5); mean(abs(p - pmin(pmax(fitted(loess(y ~ p)), 0), 1)))
+    assert ici(Y_OF_50, P_OF_50, **BOOTSTRAP).value == pytest.approx(0.0441833774998, abs=1e-6)
 
 
 def test_ici_with_ties_equals_r():
@@ -92,15 +93,30 @@ def test_interval_is_not_narrowed_by_repeating_rows():
 
 
 HARD = {
-    "ten": (Y, P),
-    "separated": (np.repeat([0, 1], 5), P),
-    "one label": (np.ones(10, dtype=int), P),
-    "exactly 0 and 1": (Y, np.array([0, 0, 1, 1, 0, 1, 1, 0, 0.4, 0.6])),
-    "right and certain": (Y, Y.astype(float)),
-    "wrong and certain": (Y, 1.0 - Y),
-    "all equal": (Y, np.full(10, 0.4)),
-    "one row": (np.ones(1, dtype=int), np.full(1, 0.3)),
+    "separated": (np.repeat([0, 1], 25), np.sort(P_OF_50)),
+    "one label": (np.ones(50, dtype=int), P_OF_50),
+    "exactly 0 and 1": (Y_OF_50, np.tile([0, 0, 1, 1, 0, 1, 1, 0, 0.4, 0.6], 5)),
+    "right and certain": (Y_OF_50, Y_OF_50.astype(float)),
+    "wrong and certain": (Y_OF_50, 1.0 - Y_OF_50),
+    "all equal": (Y_OF_50, np.full(50, 0.4)),
 }
+
+
+def test_the_index_is_undefined_below_fifty_patients():
+    labels, p = simulated(50, 4, 0.7)
+    for n in (1, 9, 49):
+        # Of two rows each: patients are counted, not rows.
+        rows, patients = np.tile(np.arange(n), 2), np.tile(np.arange(n), 2)
+        estimate = ici(labels[rows], p[rows], patients=patients, **BOOTSTRAP)
+        assert np.isnan([estimate.value, estimate.ci_low, estimate.ci_high]).all()
+        assert estimate.n == n
+    assert not math.isnan(ici(labels, p, **BOOTSTRAP).value)
+
+
+@pytest.mark.parametrize(("labels", "p"), [(Y, P), (np.repeat([0, 1], 5), P), (np.ones(1, dtype=int), np.full(1, 0.3))])
+def test_the_curve_of_few_patients_stays_within_0_and_1(labels, p):
+    observed = smooth_calibration(labels, p).observed
+    assert np.all((observed >= 0) & (observed <= 1))
 
 
 @pytest.mark.parametrize("case", HARD)

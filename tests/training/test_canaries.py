@@ -1,7 +1,8 @@
 """Canaries: where nothing tells the outcome, every protocol and every model finds nothing.
 
 Two kinds of nothing: noise in every input, and real signals under shuffled labels. The AUC has to lie in the null
-interval of the Mann-Whitney statistic, whose standard error is √((n₀ + n₁ + 1) / (12 n₀ n₁)).
+interval of the Mann-Whitney statistic, whose standard error is √((n₀ + n₁ + 1) / (12 n₀ n₁)). With 56 canaries the
+level is 99.9 %: at 95 % three of them would miss by chance. A leak, planted, breaks out of it by far.
 """
 
 from __future__ import annotations
@@ -57,13 +58,30 @@ def area(rows: Predictions) -> float:
     return float(roc_auc_score([label == "malignant" for label in rows.labels], rows.probabilities[:, 1]))
 
 
-@pytest.mark.parametrize(("model", "kind"), [*((model, "noise") for model in MODELS), ("fusion", "shuffled")])
+@pytest.mark.parametrize("kind", ["noise", "shuffled"])
+@pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))
 def test_nothing_is_found_where_there_is_nothing(
     make_data: Callable[..., Any], compose: Compose, protocol: str, model: str, kind: str
 ) -> None:
     data = nothing(make_data, kind)
     config = compose([*SMALL, *PROTOCOLS[protocol], MODELS[model]])
+    assert_chance(data, config)
+
+
+def test_a_planted_leak_breaks_the_canary(make_data: Callable[..., Any], compose: Compose) -> None:
+    """Features that are made with the label, as selection or scaling on all rows would tell a little of it."""
+    data = nothing(make_data, "noise")
+    label_of = {case.case_id: case.label == "malignant" for case in data.cohort.cases}
+    values = data.features.values.copy()
+    values[:, 0] += [2.0 * label_of.get(case_id, False) for case_id in data.features.case_ids]
+    leaking = replace(data, features=replace(data.features, values=values))
+    config = compose([*SMALL, *PROTOCOLS["kfold"], MODELS["radiomics"], "trainer.max_epochs=10"])
+    with pytest.raises(AssertionError):
+        assert_chance(leaking, config)
+
+
+def assert_chance(data: Any, config: dict[str, Any]) -> None:
     areas, weights = [], []
     for fold in make_folds(data.cohort, split=config["split"], seed=0):
         tuned = fit_tuned(data.cohort, fold, config=config, fit=data.fit_and_score, score=area)
@@ -75,4 +93,4 @@ def test_nothing_is_found_where_there_is_nothing(
     # Folds of a repeat share no test patients; repeats do, so they count as one.
     n_repeats = config["split"].get("n_repeats", 1)
     standard_error = math.sqrt(sum(weights) * n_repeats) / len(areas)
-    assert abs(np.mean(areas) - 0.5) < 3.5 * standard_error, (areas, standard_error)
+    assert abs(np.mean(areas) - 0.5) < 3.29 * standard_error, (areas, standard_error)

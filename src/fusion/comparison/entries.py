@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fusion.comparison.names import name_runs
+from fusion.comparison.names import leaves, name_runs
 from fusion.errors import FusionError, InputError, Problem
 from fusion.records import UNLABELED, Predictions
 from fusion.runs.folder import RunFolder
@@ -18,6 +18,9 @@ _ADVICE = (
     "Models are compared on the same patients in the same folds only: train them with the same cohort, split and seed, "
     "and finish their folds (python train.py resume=RUN)."
 )
+
+# Groups of the configuration that decide who is in which part.
+_DIVIDES = ("seed", "split", "cohort")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +190,27 @@ def _other_split(first: RunFolder, other: RunFolder) -> Problem:
         said += [f"{len(patients)} patients {what}; first: {patients[0]}"] if patients else []
     if len(said) == 1:
         said += ["the same folds, but other centers or another order of the rows"]
+    said += [_likely_cause(first.config, other.config)]
     return Problem(
         where=str(other.path / "split.csv"),
         required=f"the split of {first.path}: {len(required)} patients",
         came="; ".join(said),
     )
+
+
+def _likely_cause(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """In what the configurations differ that divides patients, e.g. ``seed 2 against 1``."""
+    required, came = (
+        {key: value for key, value in leaves(config) if key.partition(".")[0] in _DIVIDES and key != "cohort.root"}
+        for config in (first, other)
+    )
+    differ = [key for key in dict.fromkeys((*required, *came)) if required.get(key) != came.get(key)]
+    # Another split has other settings, which say nothing more.
+    named = {key.partition(".")[0] for key in differ if key in ("split.name", "cohort.name")}
+    told = [key for key in differ if key.partition(".")[0] not in named or key in ("split.name", "cohort.name")]
+    if not told:
+        return "seed, split and cohort are configured alike, so probably the cohort’s table has changed in between"
+    return "the likely cause: " + ", ".join(f"{key} {came.get(key)} against {required.get(key)}" for key in told)
 
 
 def _other_rows(first: RunFolder, other: RunFolder, required: Predictions, came: Predictions) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,39 +39,50 @@ def name_runs(configs: Sequence[Mapping[str, Any]], paths: Sequence[Path]) -> li
     Returns:
         For each run the parts of a name that no other run has.
     """
-    flat = [dict(_leaves(config)) for config in configs]
+    flat = [dict(leaves(config)) for config in configs]
     for key in ("name", "model.name"):
-        values = [leaves.get(key) for leaves in flat]
+        values = [of_run.get(key) for of_run in flat]
         if None not in values and len(set(map(str, values))) == len(values):
             return [(str(value),) for value in values]
     keys = _telling_keys(configs, flat)
     if len(keys) == 1 and keys[0].endswith(".name"):
-        names: list[tuple[str, ...]] = [(_shown(leaves.get(keys[0])),) for leaves in flat]
+        names: list[tuple[str, ...]] = [(_shown(of_run.get(keys[0])),) for of_run in flat]
     else:
-        names = [tuple(f"{key}={_shown(leaves[key])}" for key in keys if key in leaves) for leaves in flat]
+        names = [tuple(f"{key}={_shown(of_run[key])}" for key in keys if key in of_run) for of_run in flat]
     return _tell_apart(names, paths)
 
 
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a configuration with its key, e.g. ``backbone.name``."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
 def _telling_keys(configs: Sequence[Mapping[str, Any]], flat: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys with more than one value among the runs; of a group that its name decides, the name alone."""
-    ordered = list(dict.fromkeys(key for leaves in flat for key in leaves))
+    ordered = _in_place(dict.fromkeys(key for of_run in flat for key in of_run))
     keys = [
         key
         for key in ordered
         if not any(key == other or key.startswith(f"{other}.") for other in _NOT_OF_THE_MODEL)
-        and any(leaves.get(key, ...) != flat[0].get(key, ...) for leaves in flat)
+        and any(of_run.get(key, ...) != flat[0].get(key, ...) for of_run in flat)
     ]
     decided = {key.partition(".")[0] for key in keys if key.count(".") == 1 and key.endswith(".name")}
     decided = {group for group in decided if _is_decided_by_name(group, configs)}
     return [key for key in keys if key.partition(".")[0] not in decided or key == f"{key.partition('.')[0]}.name"]
+
+
+def _in_place(keys: Iterable[str]) -> list[str]:
+    """The keys with those of a group together, also where only a later run has some of them."""
+    place: dict[str, int] = {}
+    path = {key: [".".join(key.split(".")[: n + 1]) for n in range(key.count(".") + 1)] for key in keys}
+    for groups in path.values():
+        for group in groups:
+            place.setdefault(group, len(place))
+    return sorted(path, key=lambda key: [place[group] for group in path[key]])
 
 
 def _is_decided_by_name(group: str, configs: Sequence[Mapping[str, Any]]) -> bool:

@@ -25,15 +25,15 @@ def class_figures(
 ) -> dict[str, Estimate]:
     """Figures of calling each row its most probable label, of equally probable ones the first; higher is better.
 
-    Shares have Wilson's interval, the others a BCa bootstrap of patients within labels.
+    Shares have Wilson's interval, the others that of their posterior (``table_estimates``).
 
     Args:
         labels: (N,) 0 to K - 1.
         probabilities: (N, K)
         label_names: K names.
         level: Of the intervals.
-        n_bootstrap: Number of replicates.
-        seed: Of the bootstrap.
+        n_bootstrap: Number of draws from the posterior.
+        seed: Of the draws.
         patients: (N,) the patient of each row, who has one label; None for a row each.
 
     Returns:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.evaluation.bootstrap import bca_interval, bootstrap_totals, jackknife_contributions, percentile_interval
+from fusion.evaluation.bootstrap import percentile_interval
 from fusion.evaluation.estimate import Estimate, undefined
 from fusion.evaluation.patients import totals
 
@@ -61,50 +61,64 @@ def table_estimates(
     seed: int,
     patients: NDArray[np.int64],
 ) -> dict[str, Estimate]:
-    """Figures of a confusion table with the BCa interval of a bootstrap of patients within labels.
+    """Figures of a confusion table, each with the interval of its posterior, the numbers by label held as they are.
 
-    Where all replicates are the same, e.g. where no error was made, BCa has no interval. It is then Jeffreys': the
-    calls of each label are drawn from their posterior under Jeffreys' prior, and the limits stretched to the value
-    (Brown et al., Stat Sci 2001;16:101-133, section 3.1.3, for one share).
+    The calls of each label are drawn from their Dirichlet posterior, and the limits are the figure's quantiles over the
+    draws, stretched to the value. The prior weighs 1 / K for the right call and as much for all wrong ones together: with
+    two labels it is Jeffreys', whose interval of a share covers its truth at every n, where those that rest on the
+    sample's own spread do not (Brown, Cai & DasGupta, Stat Sci 2001;16:101-133, sections 2 and 4.3; Agresti & Coull, Am
+    Stat 1998;52:119-126). A bootstrap is of that second kind: it never draws a call that nobody got, so with 22 of 22
+    called right it holds that label for known. In simulations of 19 to 300 patients this interval covers the truth in
+    91 to 97 % (BCa: 67 to 99 %) and is as wide or narrower. With more labels Jeffreys' own prior, 1/2 for each cell,
+    would pull every recall down (59 % coverage near the upper limit).
+
+    A label has as many rows in the posterior as its effective number, which is that of patients where all rows of a
+    patient are called the same (see ``fusion.evaluation.proportion.share``).
 
     Args:
         labels, called: (N,) 0 to K - 1.
         figures: Name → figure.
         n_labels: K.
         level: Of the intervals.
-        n_bootstrap: Number of replicates.
-        seed: Of the bootstrap.
+        n_bootstrap: Number of draws.
+        seed: Of the draws.
         patients: (N,) the patient of each row, counted from 0; a patient has one label.
     """
     if not len(labels):
         return dict.fromkeys(figures, undefined(0))
     cells = np.eye(n_labels**2)[labels * n_labels + called]
-    by_patient = totals(cells, patients)
-    strata = np.zeros(len(by_patient), dtype=np.int64)
-    strata[patients] = labels
-    shape = (-1, n_labels, n_labels)
+    by_patient = totals(cells, patients).reshape(-1, n_labels, n_labels)
     table = by_patient.sum(0)
-    replicates = bootstrap_totals(by_patient, strata, n_bootstrap=n_bootstrap, seed=seed).reshape(shape)
-    without_each = (table - by_patient).reshape(shape)
+    drawn = _posterior(table, _effective_rows(by_patient), n_draws=n_bootstrap, seed=seed)
     result = {}
     for name, figure in figures.items():
-        value = float(figure(table.reshape(shape))[0])
-        contributions = jackknife_contributions(figure(without_each), strata)
-        low, high = bca_interval(value, figure(replicates), contributions, level=level)
-        if math.isnan(low) and not math.isnan(value):
-            n_patients = np.bincount(strata, minlength=n_labels)
-            drawn = _posterior(table.reshape(shape)[0], n_patients, n_draws=n_bootstrap, seed=seed)
-            low, high = percentile_interval(figure(drawn), level=level)
+        value = float(figure(table[None])[0])
+        low, high = percentile_interval(figure(drawn), level=level)
         result[name] = Estimate(value=value, ci_low=min(low, value), ci_high=max(high, value), n=len(by_patient))
     return result
 
 
-def _posterior(table: Tables, n_patients: NDArray[np.int64], *, n_draws: int, seed: int) -> Tables:
-    """(B, K, K) tables whose rows are drawn from the posterior of a table with as many rows as patients."""
+def _effective_rows(by_patient: Tables) -> Floats:
+    """(P, K, K) tables of patients → (K,) independent rows that would say as much of each label's calls."""
+    n_rows = by_patient.sum((0, 2))
+    shares = _divide(by_patient.sum(0), n_rows[:, None])
+    deviations = by_patient - shares * by_patient.sum(2, keepdims=True)
+    variance = np.nansum(deviations**2, axis=(0, 2))
+    n_patients = (by_patient.sum(2) > 0).sum(0)
+    # Cells of a label sum to a multinomial's variance, n (1 - Σ share²), where its rows are independent.
+    effective = _divide((1 - np.sum(shares**2, axis=1)) * n_rows**2, variance)
+    rows: Floats = np.where(np.isnan(effective), n_patients, np.minimum(effective, n_rows))
+    return rows
+
+
+def _posterior(table: Tables, n_effective: Floats, *, n_draws: int, seed: int) -> Tables:
+    """(B, K, K) tables with the rows by label of ``table`` (K, K), their calls drawn from the posterior."""
+    n_labels = len(table)
     rng = np.random.default_rng(seed)
     n_rows = table.sum(1)
-    weights = np.divide(n_patients, n_rows, out=np.zeros_like(n_rows), where=n_rows > 0)
-    shares = [rng.dirichlet(calls + 0.5, size=n_draws) for calls in table * weights[:, None]]
+    weights = np.divide(n_effective, n_rows, out=np.zeros_like(n_rows), where=n_rows > 0)
+    prior = np.where(np.eye(n_labels) > 0, 1.0, 1 / (n_labels - 1)) / n_labels
+    shares = [rng.dirichlet(calls, size=n_draws) for calls in table * weights[:, None] + prior]
     drawn: Tables = np.stack(shares, axis=1) * n_rows[:, None]
     return drawn
 

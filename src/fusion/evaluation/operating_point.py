@@ -47,16 +47,16 @@ def operating_point(
 ) -> dict[str, Estimate]:
     """Figures at a frozen threshold.
 
-    Shares have Wilson's interval; balanced accuracy, F1 and Matthews' correlation a BCa bootstrap of patients within
-    labels; likelihood ratios and what follows from them the log method's. Each holds its value.
+    Shares have Wilson's interval; balanced accuracy, F1 and Matthews' correlation that of their posterior
+    (``table_estimates``); likelihood ratios and what follows from them the log method's. Each holds its value.
 
     Args:
         labels01: (N,) 1 for the positive label, else 0.
         scores: (N,) higher for the positive label.
         thresholds: One for all, or (N,) for each row its own.
         level: Of the intervals.
-        n_bootstrap: Number of replicates.
-        seed: Of the bootstrap.
+        n_bootstrap: Number of draws from the posterior.
+        seed: Of the draws.
         prevalence: For predictive values where the model will be used, in (0, 1); None: only at the rows' own.
         patients: (N,) the patient of each row, who has one label; None for a row each.
 

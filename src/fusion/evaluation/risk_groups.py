@@ -15,6 +15,8 @@ from fusion.evaluation.widened import widened_interval
 
 Patients = Sequence[object] | NDArray[np.int64] | None
 _N_GROUPS = 10
+# Five patients in each group; below, groups of one or two make a figure of chance alone, with a tight interval around.
+MIN_PATIENTS = 5 * _N_GROUPS
 # Rounding of a mean of probabilities that are all 0 or all 1.
 _CERTAIN = 1e-12
 
@@ -44,7 +46,9 @@ def ece(
     With two labels it is that of the positive one's probability, with more that of the top label's (Guo et al., ICML
     2017, eq. 3). The groups are ten of equal frequency, not of equal width, which leaves groups empty and is biased
     more (Nixon et al., CVPR Workshops 2019; Roelofs et al., AISTATS 2022). It is biased upwards all the same: a
-    calibrated model has about 0.1 with 100 patients. Figures of cohorts of different size cannot be compared.
+    calibrated model has about 0.1 with 100 patients. Figures of cohorts of different size cannot be compared. With fewer
+    than 50 patients, 5 in each group, it is undefined: with 9, each a group of its own, a calibrated model has 0.4 or
+    0.5.
 
     The interval is a percentile bootstrap of patients, not stratified, with the groups held as they are, widened to
     hold the value. A lower limit above 0 is no evidence against calibration.
@@ -56,8 +60,13 @@ def ece(
         n_bootstrap: Number of replicates.
         seed: Of the bootstrap.
         patients: (N,) the patient of each row; None for a row each.
+
+    Returns:
+        The estimate; NaN with fewer than 50 patients.
     """
     index = patient_index(patients, len(labels))
+    if (n_patients := len(np.unique(index))) < MIN_PATIENTS:
+        return undefined(n_patients)
     is_binary = probabilities.shape[1] == 2
     predicted = probabilities[:, 1] if is_binary else probabilities.max(1)
     observed = labels == (1 if is_binary else probabilities.argmax(1))
@@ -91,11 +100,14 @@ def hosmer_lemeshow(
         patients: (N,) the patient of each row; None for a row each.
 
     Returns:
-        The p value in [0, 1] without an interval; NaN where no group has a variance and none is wrong.
+        The p value in [0, 1] without an interval; NaN with fewer than 50 patients, 5 in each group, where χ² is no
+        approximation, and where no group has a variance and none is wrong.
     """
     index = patient_index(patients, len(labels01))
     n_rows, positives, sums = totals(np.column_stack([np.ones(len(index)), labels01, probabilities]), index).T
     labels, predicted = positives / n_rows, sums / n_rows
+    if len(labels) < MIN_PATIENTS:
+        return undefined(len(labels))
     group = risk_groups(predicted, n_groups=_N_GROUPS)
     n, observed, expected = (np.bincount(group, weights=column) for column in (n_rows / n_rows, labels, predicted))
     is_certain = np.minimum(expected, n - expected) / n < _CERTAIN

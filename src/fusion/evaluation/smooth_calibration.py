@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.evaluation.bootstrap import bootstrap_totals
-from fusion.evaluation.estimate import Estimate
+from fusion.evaluation.estimate import Estimate, undefined
 from fusion.evaluation.loess import Loess, loess
 from fusion.evaluation.patients import patient_index, totals
+from fusion.evaluation.risk_groups import MIN_PATIENTS
 from fusion.evaluation.widened import widened_interval
 
 Patients = Sequence[object] | NDArray[np.int64] | None
@@ -61,7 +62,8 @@ def ici(
 
     Austin & Steyerberg (Stat Med 2019;38:4051-4065), E_avg in Harrell's words; in [0, 1], lower is better. It is
     never negative, so chance alone puts it above 0, the more the fewer the patients: a calibrated model has about
-    0.07 with 100 patients and 0.04 with 250.
+    0.07 with 100 patients and 0.04 with 250. With fewer than 50 patients it is undefined: a parabola through the few
+    within its span (7 of 9) follows the single outcomes, and a calibrated model has about 0.27.
 
     The interval is a percentile bootstrap of patients, not stratified, widened to hold the value. Each replicate gets
     its own curve, with the weights (bandwidth) of the smoother held as they are on all patients, and is averaged over
@@ -75,8 +77,13 @@ def ici(
         n_bootstrap: Number of replicates.
         seed: Of the bootstrap.
         patients: (N,) the patient of each row; None for a row each.
+
+    Returns:
+        The estimate; NaN with fewer than 50 patients.
     """
     index = patient_index(patients, len(labels01))
+    if (n_patients := len(np.unique(index))) < MIN_PATIENTS:
+        return undefined(n_patients)
     smoother = loess(probabilities)
     moments = smoother.moments(probabilities, labels01.astype(np.float64))
     n_moments = moments.shape[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fusion.report.figures.style import interval_text, number_text, percent_text
@@ -58,7 +58,8 @@ def _differences(comparison: Mapping[str, Any]) -> Iterator[str]:
         yield "The test patients do not have all labels, so the models cannot be ranked."
         return
     alpha = round(1 - comparison["level"], 9)
-    apart = [pair for pair in pairs if (p := auc_test(pair)["p_holm"]) is not None and p < alpha]
+    is_repeated = any(pair["resampled_t"] and pair["resampled_t"]["is_repeated"] for pair in pairs)
+    apart = [pair for pair in pairs if _is_below(_deciding(pair, is_repeated=is_repeated), alpha)]
     if primary is not None:
         model = next(model for model in comparison["models"] if model["is_primary"])
         yield f"The primary model, {primary}, has an AUC of {interval_text(model['figures']['auc'])}."
@@ -67,20 +68,61 @@ def _differences(comparison: Mapping[str, Any]) -> Iterator[str]:
         if primary
         else _counted(len(pairs), "pair of models", "pairs of models")
     )
+    who = "AUCs, trained again on other patients," if is_repeated else "AUCs of these trained models"
     if not apart:
         yield (
-            f"In {others} the AUCs are not further apart than chance puts them (level {percent_text(alpha)}, Holm). "
+            f"In {others} the {who} are not further apart than chance puts them (level {percent_text(alpha)}, Holm). "
             "That is no proof that the models are alike: see how wide the intervals of the differences are."
         )
+    else:
+        more = f"; and {len(apart) - _MOST_LISTED} more, in the table" if len(apart) > _MOST_LISTED else ""
+        listed = "; ".join(_pair(pair, primary, is_repeated=is_repeated) for pair in apart[:_MOST_LISTED])
+        yield f"In {len(apart)} of {others} the {who} are further apart than chance puts them: {listed}{more}."
+    yield from _other_test(pairs, apart, alpha, is_repeated=is_repeated)
+
+
+def _other_test(
+    pairs: Sequence[Mapping[str, Any]], apart: Sequence[Mapping[str, Any]], alpha: float, *, is_repeated: bool
+) -> Iterator[str]:
+    """Where the test that did not decide says otherwise."""
+    if is_repeated:
+        trained = [pair for pair in pairs if pair not in apart and _is_below(auc_test(pair), alpha)]
+        if trained:
+            yield (
+                f"For these trained models alone {len(trained)} more are apart ({_auc_test_name(trained[0])}), which does "
+                "not count that models trained on other patients are other models: the corrected resampled t-test of "
+                "the repeats does, and decides."
+            )
         return
-    more = f"; and {len(apart) - _MOST_LISTED} more, in the table" if len(apart) > _MOST_LISTED else ""
-    listed = "; ".join(_pair(pair, primary) for pair in apart[:_MOST_LISTED])
-    yield f"In {len(apart)} of {others} the AUCs are further apart than chance puts them: {listed}{more}."
+    gone = [pair for pair in apart if pair["resampled_t"] and not _is_below(pair["resampled_t"], alpha)]
+    if gone:
+        yield (
+            f"The corrected resampled t-test, which also counts that models trained on other patients are other models, "
+            f"does not confirm {len(gone)} of {len(apart)}: training again may not show "
+            f"{'this difference' if len(gone) == 1 else 'these differences'}."
+        )
 
 
-def _pair(pair: Mapping[str, Any], primary: str | None) -> str:
-    test = auc_test(pair)
-    value, p = test["difference"]["value"], _p(test["p_holm"])
+def _deciding(pair: Mapping[str, Any], *, is_repeated: bool) -> Mapping[str, Any] | None:
+    """The test that the headline follows: the trained models' own, or under repeated cross-validation the repeats'."""
+    return pair["resampled_t"] if is_repeated else auc_test(pair)
+
+
+def _is_below(test: Mapping[str, Any] | None, alpha: float) -> bool:
+    return test is not None and test["p_holm"] is not None and test["p_holm"] < alpha
+
+
+def _auc_test_name(pair: Mapping[str, Any]) -> str:
+    return "DeLong" if "delong" in pair["auc"] else "bootstrap"
+
+
+def _pair(pair: Mapping[str, Any], primary: str | None, *, is_repeated: bool) -> str:
+    test = _deciding(pair, is_repeated=is_repeated)
+    assert test is not None
+    value, folds = test["difference"]["value"], pair["resampled_t"]
+    of_models = f"{_auc_test_name(pair)} {_p(auc_test(pair)['p_holm'])}"
+    of_folds = f"resampled t {_p(folds['p_holm'])}" if folds else ""
+    p = ", ".join(filter(None, (of_folds, of_models) if is_repeated else (of_models, of_folds)))
     if primary is not None:
         return f"{pair['model']} {'+' * (value > 0)}{number_text(value, 3)} ({p})"
     better, worse = (pair["model"], pair["reference"]) if value > 0 else (pair["reference"], pair["model"])
@@ -129,7 +171,8 @@ def _explanations(comparison: Mapping[str, Any]) -> Iterator[Explanation]:
         yield Explanation(
             "DeLong, paired",
             "Whether two AUCs on the same patients differ. A patient who is hard for one model is hard for the other, "
-            "too; the test takes that into account. Several rows of a patient count as one patient.",
+            "too; the test takes that into account. Several rows of a patient count as one patient. It takes the trained "
+            "models for given: other patients would have trained others, which it does not count.",
             "DeLong et al., Biometrics 1988;44:837-845; Obuchowski, Biometrics 1997;53:567-578",
         )
     if has_auc:

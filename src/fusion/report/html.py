@@ -16,11 +16,19 @@ from markupsafe import Markup
 from fusion.records import Predictions
 from fusion.report.figures.style import BLUE, INK, MUTED, PAPER
 from fusion.report.figures.write import Drawing, write_figures
+from fusion.report.inner import inner_text
 from fusion.report.limitations import limitations, warnings
 from fusion.report.methods import RANDOM_START, methods, split_text, starts_at_random
 from fusion.report.mistakes import worst_mistakes
 from fusion.report.run_folder import FinishedRun, read_run
-from fusion.report.tables import center_tables, operating_point_tables, part_tables, reader_name, reader_tables
+from fusion.report.tables import (
+    center_tables,
+    direction_text,
+    operating_point_tables,
+    part_tables,
+    reader_name,
+    reader_tables,
+)
 from fusion.storage import atomic_path
 
 _TEMPLATE = "template.html.j2"
@@ -87,6 +95,7 @@ def _environment() -> Environment:
 def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
     # Under repeated cross-validation a patient may be mistaken several times; the worst one is shown.
     mistakes = list({mistake.patient_id: mistake for mistake in reversed(worst_mistakes(run))}.values())[::-1]
+    of_readers = reader_tables(run)
     n_tested, split = len(set(run.test.patient_ids)), run.config.get("split")
     return {
         "run": run,
@@ -103,7 +112,9 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "part_tables": part_tables(run),
         "center_tables": center_tables(run),
         "operating_point_tables": operating_point_tables(run),
-        "reader_tables": reader_tables(run),
+        "reader_tables": of_readers,
+        "reader_directions": direction_text(of_readers),
+        "inner_text": inner_text(run),
         "methods": methods(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fusion.report.inner import calibration_name, chosen, listed, n_inner_folds
 from fusion.report.run_folder import FinishedRun
 
 # Collins, Ogundimu & Altman, Stat Med 2016;35:214-226: fewer than 100 events give unstable figures in a validation.
 _ADVISED_EVENTS = 100
 _WIDE_GAP = 0.1
+# Below it little was learned of the training patients either, and there is nothing to overfit with.
+_LEARNED = 0.7
+# fusion.calibration.platt holds lower slopes there.
+HELD_SLOPE = 0.01
+_ADVISED_INNER = 20
+# Niculescu-Mizil & Caruana, ICML 2005: with fewer, Platt's calibration is better than isotonic regression.
+_ADVISED_ISOTONIC = 1000
 
 
 def warnings(run: FinishedRun) -> list[str]:
@@ -25,6 +33,9 @@ def limitations(run: FinishedRun) -> list[str]:
         _centers,
         _chance,
         _calibration,
+        _held_slope,
+        _few_inner,
+        _isotonic,
         _gap,
         _branches,
         _undefined_centers,
@@ -50,8 +61,10 @@ def _unfinished(run: FinishedRun) -> Iterator[str]:
 
 def _sample_size(run: FinishedRun) -> Iterator[str]:
     warning = (run.metrics.get("sample_size") or {}).get("warning")
-    if warning:
+    if warning and run.is_binary:
         yield f"Too few patients? {warning}"
+    elif warning:
+        yield f"Whether the patients are enough is not known. {warning}"
 
 
 def _few_events(run: FinishedRun) -> Iterator[str]:
@@ -80,13 +93,28 @@ def _centers(run: FinishedRun) -> Iterator[str]:
 
 def _chance(run: FinishedRun) -> Iterator[str]:
     auc = run.metrics.get("test", {}).get("auc")
-    if auc and _includes(auc, 0.5):
+    if not auc or auc["ci_low"] is None or auc["ci_low"] > 0.5:
+        return
+    if auc["ci_high"] >= 0.5:
         yield "The interval of the AUC includes 0.5: no ability to tell the labels apart has been shown."
+        return
+    bias = (
+        " Near chance the AUC pooled over folds is too low: a test part with more of a label leaves fewer of it to "
+        "learn from (Parker et al., BMC Bioinformatics 2007;8:326)."
+        if run.n_folds > 1
+        else ""
+    )
+    yield f"The whole interval of the AUC lies below 0.5: the order of the patients is reversed.{bias}"
 
 
 def _calibration(run: FinishedRun) -> Iterator[str]:
     slope = run.metrics.get("test", {}).get("calibration_slope")
-    if slope and slope["value"] is not None and not _includes(slope, 1):
+    if slope and slope["value"] is not None and slope["value"] < 0:
+        yield (
+            f"The calibration slope is {slope['value']:.2f}, below 0: the order is reversed, so that the label was "
+            "rarer where its probability was higher."
+        )
+    elif slope and slope["value"] is not None and not _includes(slope, 1):
         how = "too extreme" if slope["value"] < 1 else "too timid"
         yield (
             f"The calibration slope is {slope['value']:.2f} and its interval excludes 1: the probabilities are {how} "
@@ -94,9 +122,62 @@ def _calibration(run: FinishedRun) -> Iterator[str]:
         )
 
 
+def _held_slope(run: FinishedRun) -> Iterator[str]:
+    fitted = {fold: state.get("slopes") or () for fold, state in run.calibrations.items() if state["name"] == "platt"}
+    held = [fold for fold, slopes in sorted(fitted.items()) if any(slope <= HELD_SLOPE for slope in slopes)]
+    if held:
+        folds = "the one fold" if len(fitted) == 1 else f"{len(held)} of {len(fitted)} folds ({_numbers(held)})"
+        yield (
+            f"In {folds} Platt’s slope was held at its lowest value of {HELD_SLOPE:g}: the inner predictions were no "
+            "better than chance, or worse. There the calibrated probabilities "
+            "are all close to the share of the label, and tell next to nothing."
+        )
+
+
+def _few_inner(run: FinishedRun) -> Iterator[str]:
+    counts = _inner_counts(run)
+    if not counts or not chosen(run):
+        return
+    n, fold, label = min((of_labels[label], fold, label) for fold, of_labels in counts.items() for label in of_labels)
+    if n < _ADVISED_INNER:
+        where = f" (fold {fold})" if len(counts) > 1 else ""
+        advice = (
+            ""
+            if n_inner_folds(run) > 1
+            else " split.n_inner_folds=3 chooses on all training patients of a fold instead."
+        )
+        yield (
+            f"{listed(chosen(run)).capitalize()} rest on as few as {n} inner patients that are {label}{where}, so they "
+            f"would be others with other patients.{advice}"
+        )
+
+
+def _isotonic(run: FinishedRun) -> Iterator[str]:
+    counts = _inner_counts(run)
+    if not counts or calibration_name(run) != "isotonic":
+        return
+    n = min(sum(of_labels.values()) for of_labels in counts.values())
+    if n < _ADVISED_ISOTONIC:
+        yield (
+            f"Isotonic regression was fitted to {n} inner patients; below about {_ADVISED_ISOTONIC} it overfits, and "
+            "Platt’s calibration is better (Niculescu-Mizil & Caruana, ICML 2005:625-632)."
+        )
+
+
+def _inner_counts(run: FinishedRun) -> dict[int, dict[str, int]]:
+    """By fold, the inner patients of each label; empty where the run has no inner predictions."""
+    if run.inner is None:
+        return {}
+    columns = (run.inner[name] for name in ("patient_id", "fold", "label"))
+    patients = {(patient, int(fold), label) for patient, fold, label in zip(*columns, strict=True)}
+    counts = Counter((fold, label) for _, fold, label in patients)
+    folds = sorted({fold for _, fold, _ in patients})
+    return {fold: {label: counts[fold, label] for label in run.patients.label_names} for fold in folds}
+
+
 def _gap(run: FinishedRun) -> Iterator[str]:
     train, test = (run.metrics.get(part, {}).get("auc", {}).get("value") for part in ("train", "test"))
-    if train is not None and test is not None and train - test > _WIDE_GAP:
+    if train is not None and test is not None and train >= _LEARNED and train - test > _WIDE_GAP:
         yield (
             f"The AUC is {train:.3f} on training patients and {test:.3f} on test patients: part of what was learned is "
             "true of the training patients only."
@@ -104,6 +185,8 @@ def _gap(run: FinishedRun) -> Iterator[str]:
 
 
 def _branches(run: FinishedRun) -> Iterator[str]:
+    if not run.is_fused:
+        return
     alone = {
         name: figures["auc"]["value"]
         for name, figures in run.metrics.get("branches", {}).items()
@@ -122,7 +205,11 @@ def _branches(run: FinishedRun) -> Iterator[str]:
 def _undefined_centers(run: FinishedRun) -> Iterator[str]:
     for center, figures in run.metrics.get("centers", {}).items():
         if figures["auc"]["value"] is None:
-            yield f"The test patients of center {center} lack a label, so that the center has no AUC."
+            rows = zip(run.test.centers, run.test.labels, strict=True)
+            found = {label for other, label in rows if other == center}
+            known = [label for label in run.test.label_names if label in found]
+            if known:
+                yield f"The test patients of center {center} have only {listed(known)}, so there is no AUC."
 
 
 def _new_center(run: FinishedRun) -> Iterator[str]:
@@ -147,6 +234,10 @@ def _centers_of(run: FinishedRun, parts: set[str]) -> set[tuple[int, str]]:
     """By fold: where each center is left out in turn, every one of them trains, too, but never its own model."""
     rows = zip(run.patients.folds, run.patients.centers, run.patients.parts, strict=True)
     return {(fold, center) for fold, center, part in rows if part in parts}
+
+
+def _numbers(folds: Sequence[int]) -> str:
+    return ", ".join(map(str, folds))
 
 
 def _includes(estimate: Mapping[str, Any], value: float) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fusion.report.inner import calibration_name, chosen, inner_text, listed, n_inner_folds
 from fusion.report.run_folder import FinishedRun
 from fusion.report.tables import rule_text, threshold_text
 
@@ -90,22 +91,21 @@ def _inner(run: FinishedRun) -> Iterator[str]:
     if not isinstance(split, Mapping) or split.get("validation_fraction") is None:
         return
     share = f"{100 * split['validation_fraction']:g}\N{NO-BREAK SPACE}%"
-    n_inner = split.get("n_inner_folds", 1)
-    calibrated = _name(run.config, "calibration") not in ("None", "none")
-    chosen = [
-        "the thresholds",
-        *(["the calibration"] if calibrated else []),
-        *(["the grid’s values"] if _grid_of(run) else []),
-    ]
+    n_inner, found = n_inner_folds(run), chosen(run)
     if n_inner == 1:
         yield (
             f"Of each fold’s training patients {share} were held out as its inner part; on it were chosen "
-            f"{_listed(['the epoch', *chosen])}. The test part took no part in any choice."
+            f"{listed(['the epoch', *found])}. The test part took no part in any choice."
         )
         return
+    on_others = (
+        f" On out-of-fold predictions of {n_inner} inner folds within each fold’s training patients were chosen "
+        f"{listed(found)}."
+        if found
+        else ""
+    )
     yield (
-        f"Of the training patients of each fit {share} were held out to choose the epoch. On out-of-fold predictions "
-        f"of {n_inner} inner folds within each fold’s training patients were chosen {_listed(chosen)}. The test part "
+        f"Of the training patients of each fit {share} were held out to choose the epoch.{on_others} The test part "
         "took no part in any choice."
     )
 
@@ -115,9 +115,9 @@ def _grid(run: FinishedRun) -> Iterator[str]:
     if not grid:
         return
     tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in grid.items())
-    chosen = Counter(", ".join(f"{key} {value}" for key, value in setting.items()) for setting in run.chosen.values())
+    counts = Counter(", ".join(f"{key} {value}" for key, value in setting.items()) for setting in run.chosen.values())
     counted = [
-        f"{setting} ({n} of {len(run.chosen)} folds)" for setting, n in sorted(chosen.items(), key=lambda x: -x[1])
+        f"{setting} ({n} of {len(run.chosen)} folds)" for setting, n in sorted(counts.items(), key=lambda x: -x[1])
     ]
     yield f"Tried in each fold: {tried}. " + (f"Chosen: {', '.join(counted)}." if counted else "")
 
@@ -162,7 +162,7 @@ def _harmonization(run: FinishedRun) -> Iterator[str]:
         return
     unseen = str(harmonization.get("unseen"))
     kept = (
-        f", the effects of {_listed(list(map(str, covariates)))} kept"
+        f", the effects of {listed(list(map(str, covariates)))} kept"
         if (covariates := harmonization.get("covariates"))
         else ""
     )
@@ -174,17 +174,16 @@ def _harmonization(run: FinishedRun) -> Iterator[str]:
 
 
 def _head(run: FinishedRun) -> Iterator[str]:
-    if run.config.get("head") is not None:
+    if run.config.get("head") is not None and (run.is_fused or "model" not in run.config):
         yield f"The branches were joined by the head “{_name(run.config, 'head')}”."
 
 
 def _calibration(run: FinishedRun) -> Iterator[str]:
-    if not isinstance(run.config.get("calibration"), Mapping):
+    name = calibration_name(run)
+    if name is None:
         return
-    name = _name(run.config, "calibration")
     text = _CALIBRATION.get(name, f"The probabilities were recalibrated by “{name}”")
-    fitted = ", fitted on out-of-fold predictions of each fold’s training patients and frozen."
-    yield text if text.endswith(".") else text + fitted
+    yield text if text.endswith(".") else f"{text}, fitted on {inner_text(run)}, and frozen."
 
 
 def _thresholds(run: FinishedRun) -> Iterator[str]:
@@ -195,16 +194,20 @@ def _thresholds(run: FinishedRun) -> Iterator[str]:
             f"{threshold_text(point['thresholds'])}"
             for name, point in points.items()
         ]
-        yield f"Thresholds were chosen on the inner part of each fold and frozen before testing. {'; '.join(said)}."
+        yield f"Thresholds were chosen on {inner_text(run)}, and frozen before testing. {'; '.join(said)}."
     elif run.thresholds:
         values = threshold_text({str(fold): value for fold, value in run.thresholds.items()})
-        yield f"The threshold was chosen on the inner part of each fold and frozen before testing: {values}."
+        yield f"The threshold was chosen on {inner_text(run)}, and frozen before testing: {values}."
+    elif not run.is_binary:
+        yield "With more than two labels no thresholds were chosen: a patient is called what is most probable."
 
 
 def _intervals(run: FinishedRun) -> Iterator[str]:
+    of_mean = "" if run.is_binary else " of one label, a bootstrap of patients for the mean of several labels’"
+    of_odds = " the log method for likelihood ratios," if run.is_binary else ""
     yield (
         f"Intervals have a level of {run.level:.3g} and count patients, not images: DeLong’s on the logit scale for an "
-        "AUC, Wilson’s for shares, the log method for likelihood ratios, Wald’s for calibration intercept and slope, a "
+        f"AUC{of_mean}, Wilson’s for shares,{of_odds} Wald’s for calibration intercept and slope, a "
         "bootstrap of patients for the rest. They hold for this trained model; another training run, or another "
         "cohort, varies more."
     )
@@ -213,10 +216,6 @@ def _intervals(run: FinishedRun) -> Iterator[str]:
 def _grid_of(run: FinishedRun) -> Mapping[str, Sequence[Any]]:
     split = run.config.get("split")
     return (split.get("grid") or {}) if isinstance(split, Mapping) else {}
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _name(config: Mapping[str, Any], group: str) -> str:

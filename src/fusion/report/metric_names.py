@@ -32,17 +32,21 @@ METRIC_NAMES = {
 _POOLED = "AUC, pooled over the folds"
 
 
-def metric_name(key: str, *, label_names: Sequence[str], is_pooled: bool) -> str:
+def metric_name(key: str, *, label_names: Sequence[str], is_pooled: bool, prevalence: float | None) -> str:
     """The name of a figure; one of a single label has it at the end of its key.
 
     Args:
         key: As in metrics.json, e.g. ``auc`` or ``sensitivity_benign``.
         label_names: Of the run.
         is_pooled: Whether the figures are those of several folds together.
+        prevalence: That predictive values are also given at; None where none was stated.
     """
     of, label = _split(key, label_names)
     if label is not None:
         return f"{METRIC_NAMES[of]}, {label} against the rest"
+    if prevalence is not None and key in METRIC_NAMES and key.endswith("_at_prevalence"):
+        stated = f"a prevalence of {100 * prevalence:g}\N{NO-BREAK SPACE}%"
+        return METRIC_NAMES[key].replace("the stated prevalence", stated)
     return _POOLED if key == "auc" and is_pooled else METRIC_NAMES.get(key, key)
 
 

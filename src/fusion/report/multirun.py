@@ -13,6 +13,9 @@ from omegaconf import DictConfig
 
 from fusion.errors import FusionError
 
+# A minus sign is one only where a value begins: ``a-1`` is a name.
+_NUMBER = re.compile(r"((?:(?<=[=,\[])-)?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
+
 
 class CompareRuns(Callback):
     """Compares the runs of a sweep with each other when all are done.
@@ -51,6 +54,8 @@ class CompareRuns(Callback):
             print(f"\nThe runs of this sweep were not compared. {error}", file=sys.stderr)
 
 
-def _in_human_order(path: Path) -> list[str | int]:
-    """``l1=2`` before ``l1=10``: the order does not depend on which run was done first, or is best."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+def _in_human_order(path: Path) -> tuple[list[str | float], str]:
+    """``1e-4`` before ``0.01``, ``2`` before ``10``: the order depends on neither which run was first nor the disk."""
+    # Every second part is a number, so that like is compared with like.
+    parts = _NUMBER.split(str(path))
+    return [float(part) if place % 2 else part for place, part in enumerate(parts)], str(path)

@@ -32,6 +32,8 @@ class FinishedRun:
         attributions: By branch, columns ``case_id, fold, name, value``; only those that the run has.
         overlays: By case id.
         chosen: By fold, the values of the grid that were chosen in it; only folds that had a grid.
+        calibrations: By fold, the state of its calibration; only folds that recorded one.
+        inner: Columns ``patient_id, fold, label`` of ``predictions_inner.csv``; None where the run has none.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class FinishedRun:
     attributions: Mapping[str, pd.DataFrame]
     overlays: Mapping[str, Path]
     chosen: Mapping[int, Mapping[str, Any]]
+    calibrations: Mapping[int, Mapping[str, Any]]
+    inner: pd.DataFrame | None
 
     @property
     def test(self) -> Predictions:
@@ -65,6 +69,23 @@ class FinishedRun:
     def is_simulated(self) -> bool:
         cohort = self.config["cohort"]
         return cohort.get("simulation") is not None or cohort.get("name") == "phantom"
+
+    @property
+    def is_binary(self) -> bool:
+        return len(self.patients.label_names) == 2
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether there are several branches; a run that did not name them is judged by the figures of its branches."""
+        model = self.config.get("model")
+        named = model.get("branches") if isinstance(model, Mapping) else None
+        return len(self.metrics.get("branches") or {} if named is None else named) > 1
+
+    @property
+    def prevalence(self) -> float | None:
+        """Of the positive label where the model will be used; None where none was stated."""
+        stated = self.config["evaluation"].get("prevalence")
+        return None if stated is None else float(stated)
 
     @property
     def level(self) -> float:
@@ -115,6 +136,7 @@ def read_run(run_dir: Path) -> FinishedRun:
         "patients": read("predictions.csv", read_predictions, required=True),
         "cases": read("predictions_cases.csv", read_predictions),
         "features": read("features.csv", _table("fold", "feature", "weight")),
+        "inner": read("predictions_inner.csv", _table("patient_id", "fold", "label")),
         "gates": read("attributions/branches.csv", _table("patient_id", "case_id", "fold")),
     }
     columns = ("case_id", "fold", "name", "value")
@@ -122,17 +144,21 @@ def read_run(run_dir: Path) -> FinishedRun:
     facts = {
         path: read(str(path.relative_to(run_dir)), _read_json) for path in sorted(run_dir.glob("fold_*/fold.json"))
     }
-    chosen = {
-        int(path.parent.name.removeprefix("fold_")): fact["setting"]
-        for path, fact in facts.items()
-        if fact and fact.get("setting")
-    }
+    chosen, calibrations = (
+        {
+            int(path.parent.name.removeprefix("fold_")): fact[key]
+            for path, fact in facts.items()
+            if fact and fact.get(key)
+        }
+        for key in ("setting", "calibration")
+    )
     if problems:
         raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
     return FinishedRun(
         path=run_dir,
         attributions={name: table for name, table in attributions.items() if table is not None},
         chosen=chosen,
+        calibrations=calibrations,
         overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},
         **found,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fusion.report.inner import chosen, listed, n_inner_folds
 from fusion.report.metric_names import in_order, metric_name
 from fusion.report.run_folder import FinishedRun
 
@@ -12,10 +13,17 @@ _N_COLUMNS = 4  # beside each other on a printed page
 _PARTS = {
     "test": "Test",
     "test_cases": "Test, by image",
-    "validation": "Inner part (chose epoch and thresholds)",
+    "validation": "Inner part",
     "train": "Training (check for overfitting only)",
 }
 _READERS = {"reader": "Reader", "model": "Model", "model_and_reader": "Model and reader"}
+
+_LOWER = {
+    "lr_negative": "negative likelihood ratio",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+    "ici": "integrated calibration index",
+}
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -48,7 +56,8 @@ class Table(NamedTuple):
 
 def part_tables(run: FinishedRun) -> list[Table]:
     """Every figure of the test part, with those of the other parts beside it."""
-    found = [_column(part, title, run.metrics[part]) for part, title in _PARTS.items() if run.metrics.get(part)]
+    titles = _PARTS | {"validation": f"{_PARTS['validation']} (chose {_chosen_on_inner_part(run)})"}
+    found = [_column(part, title, run.metrics[part]) for part, title in titles.items() if run.metrics.get(part)]
     return _tables(run, found, is_pooled=run.n_folds > 1)
 
 
@@ -64,7 +73,10 @@ def operating_point_tables(run: FinishedRun) -> list[Table]:
     columns = []
     for name in sorted(points, key=lambda name: name != run.primary_point):
         point = points[name]
-        facts = {"Rule, on the inner part": rule_text(point["rule"]), "Threshold": threshold_text(point["thresholds"])}
+        facts = {
+            "Rule, on inner predictions": rule_text(point["rule"]),
+            "Threshold": threshold_text(point["thresholds"]),
+        }
         title = f"{name} (primary)" if name == run.primary_point else name
         columns.append(Column(name, title, point["figures"], facts, None))
     return _tables(run, columns, is_pooled=False)
@@ -76,6 +88,13 @@ def reader_tables(run: FinishedRun) -> list[Table]:
     names = _READERS | {"reader": f"Reader ({readers.get('name')})"}
     found = [Column(key, title, readers[key], {}, readers["n"]) for key, title in names.items() if readers.get(key)]
     return _tables(run, found, is_pooled=False)
+
+
+def direction_text(tables: Sequence[Table]) -> str:
+    """Which direction is good, and for which of the figures it is the other one."""
+    shown = dict.fromkeys(key for table in tables for key, _ in table.metrics)
+    lower = [_LOWER[key] for key in shown if key in _LOWER]
+    return f"Higher is better{', except for the ' + ' and the '.join(lower) if lower else ''}."
 
 
 def reader_name(key: str) -> str:
@@ -105,6 +124,11 @@ def threshold_text(thresholds: Mapping[str, float | None]) -> str:
     return f"{min(values):.3f} to {max(values):.3f} ({len(values)} folds)"
 
 
+def _chosen_on_inner_part(run: FinishedRun) -> str:
+    also = [what.removeprefix("the ") for what in chosen(run)] if n_inner_folds(run) == 1 else []
+    return listed(["epoch", *also])
+
+
 def _column(key: str, title: str, figures: Figures) -> Column:
     n = figures["auc"]["n"] if "auc" in figures else None
     return Column(key, title, figures, {"Patients": "" if n is None else f"{n}"}, n)
@@ -117,6 +141,8 @@ def _tables(run: FinishedRun, columns: Sequence[Column], *, is_pooled: bool) -> 
     for group in groups:
         found = dict.fromkeys(key for column in group for key in column.figures)
         keys = in_order(found, label_names=names)
-        metrics = [(key, metric_name(key, label_names=names, is_pooled=is_pooled)) for key in keys]
+        metrics = [
+            (key, metric_name(key, label_names=names, is_pooled=is_pooled, prevalence=run.prevalence)) for key in keys
+        ]
         tables.append(Table(group, list(group[0].facts), metrics))
     return tables

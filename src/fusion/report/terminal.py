@@ -63,7 +63,7 @@ def _test(metrics: Mapping[str, Any]) -> Iterator[Row]:
     is_pooled = "auc_fold_mean" in test
     for name in _SHOWN:
         if name in test:
-            yield metric_name(name, label_names=(), is_pooled=is_pooled), test[name]
+            yield metric_name(name, label_names=(), is_pooled=is_pooled, prevalence=None), test[name]
 
 
 def _centers(metrics: Mapping[str, Any]) -> Iterator[Row]:

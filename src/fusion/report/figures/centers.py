@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fusion.report.figures.forest import Row, draw_forest
-from fusion.report.figures.style import Estimate, Plan, percent_text
+from fusion.report.figures.style import Estimate, Plan, auc_interval_text, percent_text
 from fusion.report.run_folder import FinishedRun
 
 
@@ -20,7 +20,7 @@ def plan_centers(run: FinishedRun) -> Plan | None:
     rows += _summary(between) if between else []
     heads = ("Center", _n_head(run), f"AUC ({percent_text(run.level)} interval)")
     figure = draw_forest(rows, heads=heads, xlabel="AUC (dashed: chance)", reference=0.5)
-    return Plan("centers", "AUC by center", _caption(between), figure)
+    return Plan("centers", "AUC by center", _caption(between, is_binary=run.is_binary), figure)
 
 
 def _centers(centers: Mapping[str, Mapping[str, Estimate]]) -> Iterator[Row]:
@@ -47,10 +47,10 @@ def _n_head(run: FinishedRun) -> str:
     return f"n ({run.test.label_names[1]})" if len(run.test.label_names) == 2 else "n"
 
 
-def _caption(between: Mapping[str, Any] | None) -> str:
+def _caption(between: Mapping[str, Any] | None, *, is_binary: bool) -> str:
     text = (
-        "Each center’s own AUC with its interval (DeLong, logit scale); the higher, the better, and the closer "
-        "together, the surer that the model travels. A square’s area goes with the patients."
+        f"Each center’s own AUC with its interval ({auc_interval_text(is_binary=is_binary)}); the higher, the "
+        "better, and the closer together, the surer that the model travels. A square’s area goes with the patients."
     )
     if between is None:
         return text
@@ -60,6 +60,7 @@ def _caption(between: Mapping[str, Any] | None) -> str:
     ]
     return (
         f"{text} The diamond is the random-effects mean of the logit AUCs; the dashed line is where the AUC of a new "
-        f"center would lie. Between the centers: {', '.join(filter(None, spread))}; 0 means that they differ by chance "
-        "only. [Debray et al., BMJ 2017;356:i6460; Snell et al., Stat Methods Med Res 2018;27:3505]"
+        f"center would lie. Between the centers: {', '.join(filter(None, spread))}; 0 means that no difference "
+        f"beyond chance could be shown, which in {between['n_centers']} centers does not mean that there is none. "
+        "[Debray et al., BMJ 2017;356:i6460; Snell et al., Stat Methods Med Res 2018;27:3505]"
     )

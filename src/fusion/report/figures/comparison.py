@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from fusion.report.comparison_words import auc_test, short_p
-from fusion.report.figures.forest import Row, draw_forest
+from fusion.report.figures.forest import N_NAME, Row, draw_forest
 from fusion.report.figures.style import (
     BLUE,
     COLUMN_IN,
@@ -46,7 +46,8 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
         "differences",
         "How far apart they are",
         f"Difference in {kind.removeprefix('Mean ')} on the same patients, with its {level} interval ({test}); right "
-        f"of the dashed line {better}. p is corrected for the number of comparisons (Holm).",
+        f"of the dashed line {better}. p is corrected for the number of comparisons (Holm), and holds for these "
+        "trained models: another training gives others.",
         _differences(comparison, f"Difference ({level} interval)"),
     )
     best = comparison["best_of_k"]
@@ -118,7 +119,7 @@ def _differences(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
     primary = comparison["primary"]
     rows = [
         Row(
-            pair["model"] if primary else f"{pair['model']} minus {pair['reference']}",
+            pair["model"] if primary else _pair_name(pair),
             short_p(test["p_holm"]),
             test["difference"],
         )
@@ -129,6 +130,14 @@ def _differences(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
     # The second axes are the plot, the first the page; a difference is centered on 0, unlike an AUC.
     figure.axes[1].set_xlim(*_around_zero([test["difference"] for test in tests]))
     return figure
+
+
+def _pair_name(pair: Mapping[str, Any]) -> str:
+    """In one line, or each model in its own: cut as a whole, a long name would lose the word between the two."""
+    name = f"{pair['model']} minus {pair['reference']}"
+    minus = "minus "
+    shortened = short_text(pair["model"], N_NAME), f"{minus}{short_text(pair['reference'], N_NAME - len(minus))}"
+    return name if len(name) <= N_NAME else "\n".join(shortened)
 
 
 def _around_zero(differences: Sequence[Estimate]) -> tuple[float, float]:

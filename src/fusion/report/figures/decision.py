@@ -36,7 +36,8 @@ def plan_decision(run: FinishedRun) -> Plan | None:
     caption = (
         f"Net benefit: {positive} patients found, less the false alarms at the price that the threshold sets, per "
         "patient. The higher, the better: the model is of use where its curve lies above both treating everybody and "
-        f"treating nobody. Shaded: {percent_text(run.level)} intervals from a bootstrap of patients. "
+        f"treating nobody. The plot is cut off a little below 0: treating everybody goes on falling. "
+        f"Shaded: {percent_text(run.level)} intervals from a bootstrap of patients. "
         "[Vickers & Elkin, Med Decis Making 2006;26:565]"
     )
     return Plan("decision", "Would it help? Decision curve", caption, draw_decision(table))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fusion.report.figures.style import COLORS, COLUMN_IN, INK, Plan, short_text, style
+from fusion.report.inner import inner_text
 from fusion.report.run_folder import FinishedRun
 
 _N_LINES = 5  # more thresholds than these are drawn as the range that they span
@@ -19,7 +20,7 @@ def plan_distribution(run: FinishedRun) -> Plan:
     """The histogram of each label's test patients."""
     caption = (
         "Where the two histograms overlap the model cannot tell the patients apart; the further apart, the better. "
-        "The thresholds were chosen on the inner part of each fold and frozen."
+        f"The thresholds were chosen on {inner_text(run)}, and frozen."
     )
     return Plan("distribution", "Predicted probability by label", caption, _distribution(run))
 

@@ -28,7 +28,7 @@ from fusion.report.figures.style import (
 
 Kind = Literal["heading", "group", "total", "summary", "prediction"]
 _ROW_IN, _LINE_IN, _HEAD_IN, _FOOT_IN, _GAP_IN, _INSET_IN = 0.2, 0.12, 0.26, 0.42, 0.18, 0.12
-_N_NAME, _N_LINES, _N_NOTE = 34, 2, 70
+N_NAME, _N_LINES, N_NOTE = 34, 2, 70
 _SIZE = 7.5  # of the type, in points
 
 
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     """A line of the plot.
 
     Attributes:
-        name: On the left.
+        name: On the left; in two lines where it has a line break.
         n: Beside it, as text.
         estimate: Drawn and written; None for a line without one.
         kind: A ``group`` is a square whose area goes with its patients, a ``total`` the same below a rule, a
@@ -92,7 +92,7 @@ def draw_forest(rows: Sequence[Row], *, heads: tuple[str, str, str], xlabel: str
                 page.text(
                     columns.plot[0],
                     y + height / 2,
-                    short_text(row.note, _N_NOTE),
+                    short_text(row.note, N_NOTE),
                     fontsize=_SIZE,
                     color=MUTED,
                     va="center",
@@ -179,10 +179,12 @@ def _numbers(row: Row) -> str:
 
 
 def _wrapped(name: str) -> str:
-    """In at most two lines, shortened where it needs more."""
-    n_characters = _N_NAME * _N_LINES
-    lines = textwrap.wrap(name, _N_NAME)
+    """In at most two lines, shortened where it needs more; lines that are given stay."""
+    if "\n" in name:
+        return "\n".join(short_text(line, N_NAME) for line in name.split("\n"))
+    n_characters = N_NAME * _N_LINES
+    lines = textwrap.wrap(name, N_NAME)
     while len(lines) > _N_LINES:
         n_characters -= 1
-        lines = textwrap.wrap(short_text(name, n_characters), _N_NAME)
+        lines = textwrap.wrap(short_text(name, n_characters), N_NAME)
     return "\n".join(lines)

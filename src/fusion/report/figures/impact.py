@@ -37,5 +37,6 @@ def draw_impact(table: Table, positive: str) -> Figure:
         name = f"of these {short_text(positive, 26)}"
         draw_line(axes, table, "true_positive", VERMILLION, name, linestyle=(0, (6, 1.5)))
         axes.set_ylim(0, 1000)
-        axes.legend(loc="upper right", handlelength=1.8, borderaxespad=0.2)
+        # Above the plot: where few patients are called high risk, or many, depends on the model.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, handlelength=1.8, borderaxespad=0.2)
         return figure

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fusion.report.figures.style import BLUE, COLUMN_IN, Plan, column, percent_text, style
+from fusion.report.figures.style import BLUE, COLUMN_IN, Plan, auc_interval_text, column, percent_text, style
 from fusion.report.run_folder import FinishedRun
 
 
@@ -17,11 +17,18 @@ def plan_learning(run: FinishedRun) -> Plan | None:
     if not points:
         return None
     trained = sum(part != "test" for part in run.patients.parts) / run.n_folds
+    # The tuning saw patients that a smaller share does not have.
+    tuned = (
+        "The settings of every point were chosen with all training patients, which is too good for the smaller shares. "
+        if any(run.chosen.values())
+        else ""
+    )
     caption = (
         "Test AUC of models fitted on a share of the training patients, the last point on all of them; the higher, the "
         "better. A curve that still rises at its end asks for more patients, one that has become flat for other "
-        f"inputs. Bars: {percent_text(run.level)} intervals (DeLong, logit scale), on the same test patients "
-        "throughout, so that they say little of the differences between points. "
+        f"inputs. Bars: {percent_text(run.level)} intervals ({auc_interval_text(is_binary=run.is_binary)}), on the "
+        "same test patients throughout, so that they say little of the differences between points. "
+        f"{tuned}"
         "[Figueroa et al., BMC Med Inform Decis Mak 2012;12:8]"
     )
     figure = draw_learning([*points, {"n_train": trained, "auc": run.metrics["test"]["auc"]}])

@@ -40,10 +40,15 @@ class Curve(NamedTuple):
 
 def plan_roc(run: FinishedRun) -> Plan:
     """The ROC curve of the test patients, of each label against the rest where there are more than two."""
+    kind = (
+        "The cross is the frozen threshold, with its intervals."
+        if run.is_binary
+        else "Each label has a curve against the rest; there is no frozen threshold."
+    )
     caption = (
         "How many of the positive patients are found (up) at the price of how many false alarms (right): the nearer "
-        "the upper left corner, the better; the dashed line is chance. The cross is the frozen threshold, with its "
-        "intervals. The AUC’s interval stands in the label, made by DeLong’s method on the logit scale, by patient "
+        f"the upper left corner, the better; the dashed line is chance. {kind} The AUC’s interval stands in the label, "
+        "made by DeLong’s method on the logit scale, by patient "
         "[DeLong et al., Biometrics 1988;44:837]."
     )
     return Plan("roc", "ROC curve, test patients", caption, _roc(run))

@@ -110,6 +110,11 @@ def short_text(text: str, n_characters: int) -> str:
     return f"{text[: n_characters - 1 - n_end].rstrip()}…{text[-n_end:].lstrip()}"
 
 
+def auc_interval_text(*, is_binary: bool) -> str:
+    """How the interval of an AUC was made; with more than two labels it is the mean of the one-vs-rest AUCs."""
+    return "DeLong, logit scale" if is_binary else "a bootstrap of patients"
+
+
 def percent_text(share: float, digits: int = 0) -> str:
     """``95 %``, with a space that does not break."""
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fusion.errors import FusionError, InputError
+from fusion.evaluation.operating_point import confusion
 from fusion.evaluation.thresholds import (
     check_operating_points,
     choose_thresholds,
@@ -34,6 +35,17 @@ def predictions(labels, scores, parts, *, label_names=("benign", "malignant")):
         labels=tuple(labels),
         probabilities=np.stack([1 - np.asarray(scores), scores], axis=1),
     )
+
+
+def test_youden_of_the_subarachnoid_hemorrhage_cohort_equals_proc():
+    # r <- roc(aSAH$outcome, as.numeric(aSAH$wfns), levels = c("Good", "Poor"), direction = "<")
+    # coords(r, "best", best.method = "youden", ret = c("threshold", "tp", "fp", "tn", "fn"))
+    counts = ((37, 20, 3, 8, 4), (2, 12, 1, 8, 18))
+    labels = np.repeat([0, 1], [72, 41])
+    scores = np.concatenate([np.repeat([1.0, 2, 3, 4, 5], of_label) for of_label in counts])
+    threshold = youden_threshold(labels, scores)
+    assert threshold == 3.5
+    assert confusion(labels, scores, threshold) == (26, 12, 60, 15)
 
 
 def test_youden_lies_midway_between_neighbors():

@@ -61,6 +61,31 @@ def test_another_split_is_refused_with_what_differs(study: Callable[..., Any]) -
     assert "the same cohort, split and seed" in message
 
 
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"seed": 2}, "the likely cause: seed 2 against 3"),
+        (
+            {"split": {"name": "holdout", "test_fraction": 0.3}, "cohort": {"name": "salivary", "root": "elsewhere"}},
+            "the likely cause: split.name holdout against kfold",
+        ),
+        (
+            {"cohort": {"name": "breast"}, "seed": 1},
+            "the likely cause: seed 1 against 3, cohort.name breast against sal",
+        ),
+        ({"l1": 0.5}, "configured alike, so probably the cohort’s table has changed in between"),
+    ],
+)
+def test_the_likely_cause_of_another_split_is_named(
+    study: Callable[..., Any], changes: dict[str, Any], cause: str
+) -> None:
+    small, large = study(n_patients=57), study(n_patients=60)
+    runs = [small.write("a", small.predictions(1.0)), large.write("b", large.predictions(1.0), changes=changes)]
+    with pytest.raises(FusionError) as caught:
+        read_entries([str(run) for run in runs])
+    assert f"; {cause}" in str(caught.value) or f"seed, split and cohort are {cause}" in str(caught.value)
+
+
 def test_other_patients_are_named(study: Callable[..., Any]) -> None:
     small, large = study(n_patients=57), study(n_patients=60)
     runs = [small.write("a", small.predictions(1.0)), large.write("b", large.predictions(1.0))]

@@ -52,6 +52,15 @@ def names(*changes: dict[str, Any]) -> list[tuple[str, ...]]:
         ([{}, {"cache_dir": "b", "cohort.root": "y", "trainer.accelerator": "gpu"}], [("0",), ("1",)]),
         ([{}, {}, {"l1": 0.0}], [("l1=0.001", "0"), ("l1=0.001", "1"), ("l1=0",)]),
         ([{}, {"new": 1}], [("0",), ("new=1",)]),
+        # The keys of a group stay together, also those that only a later run has.
+        (
+            [{"cohort.a": 1, "l1": 0.0}, {"cohort.b": 2}],
+            [("l1=0", "cohort.a=1"), ("l1=0.001", "cohort.b=2")],
+        ),
+        (
+            [{"cohort.a": 1, "trainer.x": 1}, {"cohort.b": 2, "trainer.x": 2}],
+            [("cohort.a=1", "trainer.x=1"), ("cohort.b=2", "trainer.x=2")],
+        ),
     ],
 )
 def test_runs_are_called_by_what_tells_them_apart(

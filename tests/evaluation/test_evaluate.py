@@ -247,10 +247,16 @@ def test_three_labels():
     cases = cross_validated(label_names=("a", "b", "c"))
     patients = pool_cases(cases)
     metrics = evaluate(patients, cases, thresholds={}, settings=SETTINGS)
-    figures = {"sensitivity", "specificity", "ppv", "npv", "auc", "calibration_intercept", "calibration_slope"}
+    figures = {
+        *("sensitivity", "specificity", "ppv", "npv", "auc", "partial_auc", "ici"),
+        *("calibration_intercept", "calibration_slope"),
+    }
     overall = {"auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "mcc", "brier", "brier_scaled", "ece"}
-    assert set(metrics["test"]) == overall | {f"{figure}_{name}" for figure in figures for name in "abc"}
-    assert (metrics["operating_points"], metrics["curves"]) == ({}, {})
+    of_labels = {f"{figure}_{name}" for figure in figures for name in "abc"}
+    assert set(metrics["train"]) == overall | of_labels
+    assert set(metrics["test"]) == overall | of_labels | {"auc_fold_mean"}
+    assert metrics["operating_points"] == {}
+    assert list(metrics["curves"]["by_label"]) == ["a", "b", "c"]
     assert metrics["test"]["auc"]["value"] == pytest.approx(
         np.mean([metrics["test"][f"auc_{name}"]["value"] for name in "abc"])
     )

@@ -211,12 +211,14 @@ def test_figures_of_an_earlier_comparison_do_not_stay(content: dict[str, Any], t
 
 
 def test_findings_say_what_differs_and_what_luck_gives(content: dict[str, Any]) -> None:
-    primary, apart, luck = findings(content)
+    primary, apart, unconfirmed, luck = findings(content)
     assert primary == "The primary model, ours, has an AUC of 0.860 (0.810 to 0.910)."
     assert apart == (
-        "In 1 of 2 comparisons with it the AUCs are further apart than chance puts them: "
-        "<b>forest</b> −0.110 (p < 0.001)."
+        "In 1 of 2 comparisons with it the AUCs of these trained models are further apart than chance puts them: "
+        "<b>forest</b> −0.110 (DeLong p < 0.001, resampled t p = 0.202)."
     )
+    assert "resampled t-test" in unconfirmed
+    assert "does not confirm 1 of 1: training again may not show this difference." in unconfirmed
     assert "The largest AUC of the 3 is 0.860 (ours). If none of them knew anything, the largest would be 0.510" in luck
     assert "above 0.570 once in twenty cohorts; for a model that was not picked, that limit is 0.560" in luck
     assert "p < 0.001" in luck
@@ -230,10 +232,45 @@ def test_no_difference_is_no_proof_of_equality(content: dict[str, Any]) -> None:
 
 def test_without_a_primary_model_the_better_one_of_each_pair_is_named(content: dict[str, Any]) -> None:
     content["primary"] = content["primary_declared_in"] = None
-    apart, _ = findings(content)
+    apart, _, _ = findings(content)
     assert "In 1 of 2 pairs of models" in apart
     assert "ours is above <b>forest</b> by 0.110" in apart
     assert "No primary model was declared." in warnings(content)[0]
+
+
+def test_a_difference_that_the_folds_confirm_needs_no_second_sentence(content: dict[str, Any]) -> None:
+    content["comparisons"][1]["resampled_t"]["p_holm"] = 0.01
+    assert "(DeLong p < 0.001, resampled t p = 0.010)" in findings(content)[1]
+    assert not any("does not confirm" in sentence for sentence in findings(content))
+    content["comparisons"][1]["resampled_t"] = None
+    assert "−0.110 (DeLong p < 0.001)." in findings(content)[1]
+
+
+def test_under_repeated_cross_validation_the_resampled_t_test_decides(content: dict[str, Any]) -> None:
+    for of, p in zip(content["comparisons"], (0.03, 0.65), strict=True):
+        of["resampled_t"] |= {"is_repeated": True, "p_holm": p}
+    _, apart, alone, _ = findings(content)
+    assert apart == (
+        "In 1 of 2 comparisons with it the mean AUCs of the repeated folds are further apart than chance puts them: "
+        "lasso −0.059 (resampled t p = 0.030, DeLong p = 0.142)."
+    )
+    assert alone.startswith("For these trained models alone 1 pair is apart (DeLong)")
+    content["comparisons"][0]["resampled_t"]["p_holm"] = 0.35
+    assert "the mean AUCs of the repeated folds are not further apart" in findings(content)[1]
+
+
+def test_a_long_pair_keeps_the_word_between_its_models(content: dict[str, Any]) -> None:
+    content["primary"] = None
+    long = "split.grid.optimizer.lr=[0.001,0.01], calibration.name="
+    content["comparisons"][0] |= {"model": f"{long}platt", "reference": f"{long}none"}
+    plans = {plan.name: plan for plan in plan_comparison(content)}
+    drawn = [text.get_text() for text in plans["differences"].figure.axes[0].texts]
+    (name,) = [text for text in drawn if "platt" in text]
+    first, second = name.split("\n")
+    assert first.endswith("platt")
+    assert second.startswith("minus split")
+    assert second.endswith("none")
+    assert "<b>forest</b> minus ours" in drawn
 
 
 def test_warnings_come_where_they_belong(content: dict[str, Any]) -> None:

@@ -177,6 +177,47 @@ def test_three_labels(tmp_path, fake):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
     assert page.values["headline"] == [x for name in ("auc", "accuracy", "brier") for x in figures_of(metrics[name])]
     assert "AUC, secondary against the rest" in page.text
+    assert "Is a patient of the cohort “salivary” benign, primary or secondary?" in page.text
+    assert "Too few patients?" not in page.text
+    assert "DeLong’s on the logit scale for an AUC of one label" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_single_branch_is_not_called_fused(run_dir, finished):
+    edit(run_dir, "config.yaml", lambda config: config.update(model={"branches": ["clinical"]}))
+    edit(run_dir, "metrics.json", lambda metrics: metrics["branches"].pop("image"))
+    edit(run_dir, "metrics.json", lambda metrics: metrics["branches"].pop("radiomics"))
+    text = Page(write_report(run_dir)).text
+    text = text[: text.index("Configuration")].replace("salivary-fusion", "")
+    assert "the model told malignant from benign" in text
+    assert "fused" not in text
+    assert "the fused model told malignant from benign" in Page(finished / "report.html").text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_stated_prevalence_is_printed_with_its_figures(run_dir, fake):
+    edit(run_dir, "config.yaml", lambda config: config["evaluation"].update(prevalence=0.12))
+    edit(
+        run_dir,
+        "metrics.json",
+        lambda metrics: metrics["operating_points"]["youden"]["figures"].update(
+            ppv_at_prevalence=fake.estimate(0.4, 9)
+        ),
+    )
+    text = Page(write_report(run_dir)).text
+    assert "Positive predictive value at a prevalence of 12\N{NO-BREAK SPACE}%" in text
+    assert "the cohort’s own prevalence, or at the stated one of 12\N{NO-BREAK SPACE}%" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_out_of_fold_choices_are_told_from_those_of_the_inner_part(run_dir, finished):
+    edit(run_dir, "config.yaml", lambda config: config["split"].update(n_inner_folds=3))
+    inner, others = Page(finished / "report.html").text, Page(write_report(run_dir)).text
+    assert "was chosen on predictions of each fold’s inner part, which also chose the epoch" in inner
+    assert "Inner part (chose epoch, thresholds and calibration)" in inner
+    assert "inner part, which also" not in others
+    assert "was chosen on out-of-fold predictions of all training patients of each fold (3 inner folds)" in others
+    assert "Inner part (chose epoch)" in others
 
 
 def test_unlabeled_test_patients_make_a_page_without_figures_of_merit(tmp_path, simulation, fake):
@@ -219,7 +260,7 @@ def test_operating_points_readers_and_probe_equal_metrics_json(finished):
         assert page.values[f"reader-{name}"] == in_order(readers[name])
     differences = [x for d in readers["differences"] for x in figures_of(d["difference"])]
     assert page.values["reader-differences"] == differences
-    assert page.values["center-probe"] == figures_of(metrics["between_centers"]["probe"]["auc"])
+    assert metrics["between_centers"]["probe"]["text"] in page.text
     for words in ("youden (primary)", "0.410 to 0.550 (5 folds)", "< 0.001", "Model and reader − model"):
         assert words in page.text
     assert "sensitivity of at least 90\N{NO-BREAK SPACE}%" in page.text

@@ -2,8 +2,10 @@ import csv
 import json
 
 import pytest
+import yaml
 
-from fusion.report.limitations import limitations, warnings
+from fusion.calibration import platt
+from fusion.report.limitations import HELD_SLOPE, limitations, warnings
 from fusion.report.run_folder import read_run
 
 
@@ -19,6 +21,16 @@ def said(run_dir):
         return "\n".join(limitations(read_run(run_dir)))
 
     return after
+
+
+def configure(run_dir, **changes):
+    path = run_dir / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+
+def write_fold(run_dir, fold, calibration):
+    (run_dir / f"fold_{fold}").mkdir()
+    (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"calibration": calibration}))
 
 
 def estimate(value, low, high):
@@ -58,9 +70,25 @@ def test_chance_within_the_interval(said):
     assert "includes 0.5" not in said(lambda metrics: metrics["test"].update(auc=estimate(0.6, 0.51, 0.7)))
 
 
+def test_an_interval_below_chance_is_reversed_not_chance(said, run_dir):
+    sentences = said(lambda metrics: metrics["test"].update(auc=estimate(0.3, 0.2, 0.45)))
+    assert "lies below 0.5: the order of the patients is reversed. Near chance the AUC pooled over folds" in sentences
+    assert "includes 0.5" not in sentences
+    path = run_dir / "predictions.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row for row in rows if row.split(",")[2] == "0")]) + "\n")
+    assert "pooled over folds" not in said(lambda metrics: None)
+
+
 @pytest.mark.parametrize(
     ("slope", "words"),
-    [((0.5, 0.3, 0.8), "too extreme"), ((2.0, 1.2, 3.0), "too timid"), ((0.9, 0.7, 1.1), None), ((None,) * 3, None)],
+    [
+        ((0.5, 0.3, 0.8), "too extreme"),
+        ((2.0, 1.2, 3.0), "too timid"),
+        ((0.9, 0.7, 1.1), None),
+        ((-0.4, -1.5, 2.0), "the order is reversed"),
+        ((None,) * 3, None),
+    ],
 )
 def test_calibration_slope(said, slope, words):
     sentences = said(lambda metrics: metrics["test"].update(calibration_slope=estimate(*slope)))
@@ -75,17 +103,75 @@ def test_gap_between_training_and_test(said):
     assert "0.990 on training patients and 0.700 on test patients" in said(change)
 
 
-def test_fusing_gains_nothing(said):
+def test_a_model_that_learned_nothing_has_not_overfitted(said):
+    def change(metrics):
+        metrics["train"]["auc"], metrics["test"]["auc"] = estimate(0.6, 0.5, 0.7), estimate(0.45, 0.4, 0.5)
+
+    assert "on training patients and" not in said(change)
+
+
+def test_fusing_gains_nothing(said, run_dir):
     def change(metrics):
         metrics["branches"]["clinical"]["auc"] = estimate(0.95, 0.9, 0.97)
         metrics["test"]["auc"] = estimate(0.94, 0.9, 0.97)
 
     assert "The clinical branch alone has an AUC of 0.950, the fused model 0.940" in said(change)
+    configure(run_dir, model={"branches": ["clinical"]})
+    assert "fus" not in said(change)
 
 
-def test_center_with_one_label(said):
+def test_a_slope_that_was_held_is_said_with_its_folds(run_dir):
+    assert "Platt" not in "\n".join(limitations(read_run(run_dir)))
+    for fold, slope in enumerate((0.01, 0.8, 0.01)):
+        write_fold(run_dir, fold, {"name": "platt", "intercepts": [0.1], "slopes": [slope]})
+    write_fold(run_dir, 3, {"name": "none"})
+    assert HELD_SLOPE == platt._LOWEST_SLOPE
+    assert "In 2 of 3 folds (0, 2) Platt’s slope was held at its lowest value of 0.01" in "\n".join(
+        limitations(read_run(run_dir))
+    )
+
+
+def write_inner(run_dir, counts):
+    rows = [
+        f"{fold}-{label}-{k},{fold},{label}" for (fold, label), n in counts.items() for k in range(n) for _ in range(2)
+    ]
+    (run_dir / "predictions_inner.csv").write_text("\n".join(["patient_id,fold,label", *rows]) + "\n")
+
+
+def test_few_inner_patients_are_counted_by_label(run_dir):
+    def said():
+        return "\n".join(limitations(read_run(run_dir)))
+
+    assert "inner patients" not in said()
+    write_inner(run_dir, {(0, "benign"): 30, (0, "malignant"): 20, (1, "benign"): 30, (1, "malignant"): 7})
+    few = "The thresholds and the calibration rest on as few as 7 inner patients that are malignant (fold 1)"
+    assert few in said()
+    assert "split.n_inner_folds=3 chooses" in said()
+    configure(run_dir, split={"name": "kfold", "n_inner_folds": 3})
+    assert few in said()
+    assert "split.n_inner_folds=3" not in said()
+    write_inner(run_dir, {(0, "benign"): 30, (0, "malignant"): 20})
+    assert "inner patients" not in said()
+
+
+def test_isotonic_regression_wants_a_thousand(run_dir):
+    def said():
+        return "\n".join(limitations(read_run(run_dir)))
+
+    write_inner(run_dir, {(0, "benign"): 500, (0, "malignant"): 499})
+    assert "Isotonic" not in said()
+    configure(run_dir, calibration={"name": "isotonic"})
+    assert "Isotonic regression was fitted to 999 inner patients" in said()
+    write_inner(run_dir, {(0, "benign"): 500, (0, "malignant"): 500})
+    assert "Isotonic" not in said()
+
+
+def test_center_with_one_label(said, run_dir):
+    path = run_dir / "predictions.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not (",Fudan," in line and ",malignant," in line)) + "\n")
     sentences = said(lambda metrics: metrics["centers"]["Fudan"].update(auc=estimate(None, None, None)))
-    assert "center Fudan lack a label" in sentences
+    assert "The test patients of center Fudan have only benign, so there is no AUC." in sentences
 
 
 def test_no_test_figures_say_nothing_of_them(said):

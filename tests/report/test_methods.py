@@ -30,7 +30,8 @@ def test_sentences_name_what_was_used(run_dir):
         "true 2D",
         "L1 penalty of 0.001",
         "head “gated”",
-        "Platt’s logistic regression, fitted on out-of-fold predictions",
+        "Platt’s logistic regression, fitted on predictions of each fold’s inner part, which also chose the epoch",
+        "Thresholds were chosen on predictions of each fold’s inner part, which also chose the epoch, and frozen",
         "youden (primary): largest sensitivity + specificity, 0.410 to 0.550 (5 folds)",
         "level of 0.95",
     ):
@@ -54,6 +55,27 @@ def test_a_branch_that_the_model_does_not_have_is_not_described(said, run_dir):
     assert not starts_at_random(read_run(run_dir))
 
 
+def test_one_branch_is_not_joined(said):
+    assert "joined by" not in said(lambda config: config.update(model={"branches": ["clinical"]}))
+    assert "joined by" in said(lambda config: config.update(model={"branches": ["clinical", "image"]}))
+
+
+@pytest.mark.parametrize("n_inner_folds", [1, 3])
+def test_three_labels_have_no_thresholds_and_a_bootstrap_for_their_mean(tmp_path, fake, n_inner_folds):
+    simulation = fake.Simulation(60, label_names=("benign", "primary", "secondary"))
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
+    path = run_dir / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["split"]["n_inner_folds"], config["calibration"] = n_inner_folds, {"name": "none"}
+    path.write_text(yaml.safe_dump(config))
+    text = " ".join(methods(read_run(run_dir)))
+    assert "no thresholds were chosen: a patient is called what is most probable" in text
+    assert "the thresholds" not in text
+    assert "chosen ." not in text
+    assert "a bootstrap of patients for the mean of several labels’" in text
+    assert "likelihood ratios" not in text
+
+
 def test_repeats(said, run_dir):
     said(lambda config: config.update(split={"name": "repeated_kfold", "n_folds": 5, "n_repeats": 10}))
     assert split_text(read_run(run_dir)) == "repeated kfold, 5 folds (5 folds, 10 times)"
@@ -66,6 +88,8 @@ def test_nested_names_the_grid_and_what_each_fold_chose(said, run_dir):
     split = {"name": "nested", "validation_fraction": 0.2, "n_inner_folds": 3, "grid": {"l1": [0.001, 0.01]}}
     text = said(lambda config: config.update(split=split))
     assert "out-of-fold predictions of 3 inner folds" in text
+    everybody = "out-of-fold predictions of all training patients of each fold (3 inner folds), and frozen"
+    assert text.count(everybody) == 2
     assert "the thresholds, the calibration and the grid’s values" in text
     assert "Tried in each fold: l1: 0.001, 0.01. Chosen: l1 0.01 (2 of 3 folds), l1 0.001 (1 of 3 folds)." in text
 

@@ -55,6 +55,17 @@ def test_finished_runs_are_compared_in_the_order_of_their_names(
     assert f"not finished, and not in the comparison: {tmp_path / 'l1=3'}" in capsys.readouterr().err
 
 
+def test_decimals_and_exponents_are_numbers_and_equal_ones_are_told_apart_by_their_path() -> None:
+    values = ("-1", "0", "1e-4", "0.001", "0.01", "0.1", "2", "10")
+    paths = [Path(f"sweep/l1={value}") for value in values]
+    shuffled = [*paths[::2], *paths[1::2]]
+    assert sorted(shuffled, key=multirun._in_human_order) == paths
+    names = [Path("lr=0.10"), Path("lr=0.1"), Path("resnet101"), Path("resnet18"), Path("a-2"), Path("a-10")]
+    expected = ["a-2", "a-10", "lr=0.1", "lr=0.10", "resnet18", "resnet101"]
+    for order in (names, names[::-1]):
+        assert [str(path) for path in sorted(order, key=multirun._in_human_order)] == expected
+
+
 def test_one_run_is_no_comparison(tmp_path: Path, compared: list[Any]) -> None:
     begin(tmp_path / "only")
     end(tmp_path)

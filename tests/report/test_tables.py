@@ -5,6 +5,7 @@ import pytest
 from fusion.report.run_folder import read_run
 from fusion.report.tables import (
     center_tables,
+    direction_text,
     operating_point_tables,
     part_tables,
     reader_tables,
@@ -58,6 +59,16 @@ def test_the_primary_operating_point_comes_first(run_dir):
     path.write_text(path.read_text().replace("threshold: youden", "threshold: sensitivity_90"))
     (table,) = operating_point_tables(read_run(run_dir))
     assert [column.title for column in table.columns] == ["sensitivity_90 (primary)", "youden"]
+
+
+def test_the_direction_names_its_exceptions(run_dir, fake):
+    assert direction_text(reader_tables(read_run(run_dir))) == "Higher is better."
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["readers"]["reader"] |= {"lr_negative": fake.estimate(0.2, 9), "brier": fake.estimate(0.2, 9)}
+    path.write_text(json.dumps(metrics))
+    expected = "Higher is better, except for the negative likelihood ratio and the Brier score."
+    assert direction_text(reader_tables(read_run(run_dir))) == expected
 
 
 def test_a_reader_who_is_an_input_has_no_column_of_both(run_dir):

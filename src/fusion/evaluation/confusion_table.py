@@ -63,14 +63,14 @@ def table_estimates(
 ) -> dict[str, Estimate]:
     """Figures of a confusion table, each with the interval of its posterior, the numbers by label held as they are.
 
-    The calls of each label are drawn from their Dirichlet posterior, and the limits are the figure's quantiles over the
-    draws, stretched to the value. The prior weighs 1 / K for the right call and as much for all wrong ones together: with
-    two labels it is Jeffreys', whose interval of a share covers its truth at every n, where those that rest on the
-    sample's own spread do not (Brown, Cai & DasGupta, Stat Sci 2001;16:101-133, sections 2 and 4.3; Agresti & Coull, Am
-    Stat 1998;52:119-126). A bootstrap is of that second kind: it never draws a call that nobody got, so with 22 of 22
-    called right it holds that label for known. In simulations of 19 to 300 patients this interval covers the truth in
-    91 to 97 % (BCa: 67 to 99 %) and is as wide or narrower. With more labels Jeffreys' own prior, 1/2 for each cell,
-    would pull every recall down (59 % coverage near the upper limit).
+    The calls of each label are drawn from their Dirichlet posterior, and the limits are the figure's quantiles over
+    the draws, stretched to the value. The prior weighs 1 / K for the right call and as much for all wrong ones
+    together: with two labels it is Jeffreys', whose interval of a share holds up near 0 and 1, where those that rest
+    on the sample's own spread do not (Brown, Cai & DasGupta, Stat Sci 2001;16:101-133, section 3.1.3; Agresti & Coull,
+    Am Stat 1998;52:119-126). A bootstrap is of that second kind: it never draws a call that nobody got, so with 22 of
+    22 called right it takes that label for known. In simulations of 10 to 300 patients, ordinary and one-sided, this
+    interval held the truth in 88 to 98 %, a BCa bootstrap in 70 to 99 %, and it was no wider where both held it. With
+    more labels Jeffreys' own prior, 1/2 for each cell, would pull every recall down (59 % near the upper limit).
 
     A label has as many rows in the posterior as its effective number, which is that of patients where all rows of a
     patient are called the same (see ``fusion.evaluation.proportion.share``).

@@ -62,13 +62,26 @@ def figures_at(rows: Predictions, *, thresholds: Mapping[int, float], settings: 
 
 
 def fold_mean(rows: Predictions, *, settings: Settings) -> dict[str, Estimate]:
-    """``auc_fold_mean`` where the rows span several folds of a cross-validation, with two labels."""
-    if len(set(rows.folds)) < 2 or len(rows.label_names) > 2:
+    """``auc_fold_mean`` where the rows span several folds of a cross-validation; higher is better.
+
+    With more than two labels it is the mean over folds of the mean of the one-vs-rest AUCs, with DeLong's interval as
+    with two. A fold in which a label is missing has no such mean and is left out, with its patients.
+    """
+    labels, folds, index = labels_of(rows), np.array(rows.folds), patients_of(rows)
+    if len(set(rows.folds)) < 2:
         return {}
-    folds = np.array(rows.folds)
-    scores = rows.probabilities[:, 1]
-    mean = delong_fold_mean(labels_of(rows), scores, folds, level=settings.level, patients=patients_of(rows))
-    return {"auc_fold_mean": mean}
+    n_labels = len(rows.label_names)
+    if n_labels == 2:
+        ones, scores = labels, rows.probabilities[:, 1]
+    else:
+        complete = [fold for fold in np.unique(folds) if len(np.unique(labels[folds == fold])) == n_labels]
+        kept = np.isin(folds, complete)
+        # Each label's rows below each other, as folds of their own: the mean over those is the mean of the means.
+        ones = np.concatenate([(labels[kept] == k).astype(np.int64) for k in range(n_labels)])
+        scores = rows.probabilities[kept].T.ravel()
+        folds = np.concatenate([folds[kept] * n_labels + k for k in range(n_labels)])
+        index = np.tile(index[kept], n_labels)
+    return {"auc_fold_mean": delong_fold_mean(ones, scores, folds, level=settings.level, patients=index)}
 
 
 def auc(rows: Predictions, *, settings: Settings) -> Estimate:
@@ -111,7 +124,10 @@ def _of_many_labels(rows: Predictions, settings: Settings) -> dict[str, Estimate
     of_labels: dict[str, Estimate] = {}
     for k, name in enumerate(rows.label_names):
         labels01, scores = (labels == k).astype(np.int64), rows.probabilities[:, k]
+        partial = partial_auc(labels01, scores, patients=index, **settings.partial_auc, **bootstrap)
         of_labels[f"auc_{name}"] = delong(labels01, scores, level=settings.level, patients=index)
+        of_labels[f"partial_auc_{name}"] = partial
+        of_labels[f"ici_{name}"] = ici(labels01, scores, patients=index, **bootstrap)
         recalibration = calibration(labels01, scores, level=settings.level, patients=index)
         of_labels |= {f"{figure}_{name}": estimate for figure, estimate in recalibration.items()}
     return {

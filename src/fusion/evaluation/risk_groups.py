@@ -46,9 +46,9 @@ def ece(
     With two labels it is that of the positive one's probability, with more that of the top label's (Guo et al., ICML
     2017, eq. 3). The groups are ten of equal frequency, not of equal width, which leaves groups empty and is biased
     more (Nixon et al., CVPR Workshops 2019; Roelofs et al., AISTATS 2022). It is biased upwards all the same: a
-    calibrated model has about 0.1 with 100 patients. Figures of cohorts of different size cannot be compared. With fewer
-    than 50 patients, 5 in each group, it is undefined: with 9, each a group of its own, a calibrated model has 0.4 or
-    0.5.
+    calibrated model has about 0.1 with 100 patients. Figures of cohorts of different size cannot be compared. With
+    fewer than 50 patients, 5 in each group, it is undefined: with 9, each a group of its own, a calibrated model has
+    0.4 to 0.5.
 
     The interval is a percentile bootstrap of patients, not stratified, with the groups held as they are, widened to
     hold the value. A lower limit above 0 is no evidence against calibration.

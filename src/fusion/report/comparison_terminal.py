@@ -69,7 +69,9 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
     table.add_column("model", overflow="fold")
     for head in ("AUC", "interval", "p", "Brier", *(("p of calls",) if calls else ())):
         table.add_column(head, justify="right", no_wrap=True)
-    table.caption = "p after Holm’s correction" + ("; of calls by McNemar’s exact test" if calls else "")
+    table.caption = "p of the trained models, after Holm’s correction" + (
+        "; of calls by McNemar’s exact test" if calls else ""
+    )
     undefined: Mapping[str, Any] = {"difference": {"value": None, "ci_low": None, "ci_high": None}, "p_holm": None}
     for pair in comparison["comparisons"]:
         name = pair["model"] if primary else f"{pair['model']} minus {pair['reference']}"

@@ -68,7 +68,7 @@ def _differences(comparison: Mapping[str, Any]) -> Iterator[str]:
         if primary
         else _counted(len(pairs), "pair of models", "pairs of models")
     )
-    who = "AUCs, trained again on other patients," if is_repeated else "AUCs of these trained models"
+    who = "mean AUCs of the repeated folds" if is_repeated else "AUCs of these trained models"
     if not apart:
         yield (
             f"In {others} the {who} are not further apart than chance puts them (level {percent_text(alpha)}, Holm). "
@@ -89,15 +89,15 @@ def _other_test(
         trained = [pair for pair in pairs if pair not in apart and _is_below(auc_test(pair), alpha)]
         if trained:
             yield (
-                f"For these trained models alone {len(trained)} more are apart ({_auc_test_name(trained[0])}), which does "
-                "not count that models trained on other patients are other models: the corrected resampled t-test of "
+                f"For these trained models alone {_counted(len(trained), 'pair is', 'pairs are')} apart "
+                f"({_auc_test_name(trained[0])}), which does not count that models trained on other patients are others: the corrected resampled t-test of "
                 "the repeats does, and decides."
             )
         return
     gone = [pair for pair in apart if pair["resampled_t"] and not _is_below(pair["resampled_t"], alpha)]
     if gone:
         yield (
-            f"The corrected resampled t-test, which also counts that models trained on other patients are other models, "
+            f"The corrected resampled t-test, which also counts that models trained on other patients are others, "
             f"does not confirm {len(gone)} of {len(apart)}: training again may not show "
             f"{'this difference' if len(gone) == 1 else 'these differences'}."
         )
@@ -171,8 +171,8 @@ def _explanations(comparison: Mapping[str, Any]) -> Iterator[Explanation]:
         yield Explanation(
             "DeLong, paired",
             "Whether two AUCs on the same patients differ. A patient who is hard for one model is hard for the other, "
-            "too; the test takes that into account. Several rows of a patient count as one patient. It takes the trained "
-            "models for given: other patients would have trained others, which it does not count.",
+            "too; the test takes that into account. Several rows of a patient count as one patient. It takes the "
+            "trained models for given: other patients would have trained others, which it does not count.",
             "DeLong et al., Biometrics 1988;44:837-845; Obuchowski, Biometrics 1997;53:567-578",
         )
     if has_auc:

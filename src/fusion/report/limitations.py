@@ -146,8 +146,9 @@ def _few_inner(run: FinishedRun) -> Iterator[str]:
             if n_inner_folds(run) > 1
             else " split.n_inner_folds=3 chooses on all training patients of a fold instead."
         )
+        rest = "rests" if chosen(run) == ["the calibration"] else "rest"
         yield (
-            f"{listed(chosen(run)).capitalize()} rest on as few as {n} inner patients that are {label}{where}, so they "
+            f"{listed(chosen(run)).capitalize()} {rest} on as few as {n} inner patients that are {label}{where}, and "
             f"would be others with other patients.{advice}"
         )
 

@@ -99,8 +99,8 @@ def _inner(run: FinishedRun) -> Iterator[str]:
         )
         return
     on_others = (
-        f" On out-of-fold predictions of {n_inner} inner folds within each fold’s training patients were chosen "
-        f"{listed(found)}."
+        f" On out-of-fold predictions of {n_inner} inner folds within each fold’s training patients "
+        f"{'was' if found == ['the calibration'] else 'were'} chosen {listed(found)}."
         if found
         else ""
     )

@@ -29,6 +29,19 @@ def test_centers_summary_and_prediction_are_named_with_their_numbers(finished):
     assert "I² 34\N{NO-BREAK SPACE}%, τ² 0.123" in plan.caption
 
 
+def test_no_heterogeneity_that_was_shown_is_not_none(finished):
+    caption = plan_centers(read_run(finished)).caption
+    assert "no difference beyond chance could be shown, which in 4 centers does not mean that there is none" in caption
+    assert "DeLong, logit scale" in caption
+
+
+def test_three_labels_have_bootstrap_intervals(tmp_path, fake):
+    simulation = fake.Simulation(80, label_names=("benign", "primary", "secondary"))
+    plan = plan_centers(read_run(fake.write_run(tmp_path / "run", simulation, optional=False)))
+    assert "a bootstrap of patients" in plan.caption
+    assert "DeLong" not in plan.caption
+
+
 def test_without_a_summary_there_is_none(run_dir):
     plan = change(run_dir, lambda metrics: metrics["between_centers"].update(auc=None))
     assert "Random-effects summary" not in words(plan)

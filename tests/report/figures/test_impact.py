@@ -10,6 +10,8 @@ def test_both_curves_are_drawn_on_a_scale_of_1000(fake):
     ]
     axes = draw_impact(table, "malignant").axes[0]
     assert axes.get_ylim() == (0, 1000)
+    axes.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     np.testing.assert_allclose(lines["called high risk"], [800, 400])
     np.testing.assert_allclose(lines["of these malignant"], [300, 300])

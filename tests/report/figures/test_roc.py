@@ -20,6 +20,13 @@ def test_labels_have_the_interval_of_metrics_json(finished):
         assert f"{center} (n = {figures['auc']['n']}): {figures['auc']['value']:.3f}" in by_center
 
 
+def test_three_labels_have_no_threshold_to_mark(tmp_path, fake, finished):
+    simulation = fake.Simulation(80, label_names=("benign", "primary", "secondary"))
+    run = read_run(fake.write_run(tmp_path / "run", simulation, optional=False))
+    assert "The cross is" not in plan_roc(run).caption
+    assert "The cross is the frozen threshold" in plan_roc(read_run(finished)).caption
+
+
 def test_of_many_centers_the_largest_are_drawn_and_the_caption_says_so(tmp_path, fake):
     simulation = fake.Simulation(400, centers=tuple(f"center {k}" for k in range(8)))
     run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)

@@ -18,6 +18,25 @@ def test_levels_stand_below_their_column_and_too_few_is_said(finished):
     assert any(text.startswith("too few: 3 patients, 1 malignant") for text in shown)
 
 
+def test_three_labels_have_plain_counts_and_a_short_note(tmp_path, fake):
+    simulation = fake.Simulation(80, label_names=("benign", "primary", "secondary"))
+    run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    counts = "too few: 31 patients, 2 benign, 6 primary, 23 secondary"
+    notes = (f"{counts} (required 20 and 5 of each label)", f"{counts}, 0 of a label that has a very long name (…)")
+    metrics["subgroups"] = {
+        "sex": [{"level": note, "n": 31, "n_positive": 23, "figures": None, "note": note} for note in notes]
+    }
+    path.write_text(json.dumps(metrics))
+    (plan,) = plan_subgroups(read_run(run_dir))
+    shown = words(plan)
+    assert shown.count("31") == 2
+    assert counts in shown
+    assert "too few (31 patients)" in shown
+    assert "DeLong" not in plan.caption
+
+
 def test_many_columns_are_several_figures_and_none_is_lost_or_divided(run_dir):
     path = run_dir / "metrics.json"
     metrics = json.loads(path.read_text())

@@ -83,6 +83,7 @@ def test_the_likely_cause_of_another_split_is_named(
     runs = [small.write("a", small.predictions(1.0)), large.write("b", large.predictions(1.0), changes=changes)]
     with pytest.raises(FusionError) as caught:
         read_entries([str(run) for run in runs])
+    assert "cohort.root" not in str(caught.value)
     assert f"; {cause}" in str(caught.value) or f"seed, split and cohort are {cause}" in str(caught.value)
 
 

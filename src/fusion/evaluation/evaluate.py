@@ -38,8 +38,8 @@ def evaluate(
     Returns:
         ``{"test": {metric: {"value", "ci_low", "ci_high", "n"}}, "train": …, "validation": …,
         "centers": {name: …}, "test_cases": …, "operating_points": …, "curves": …, "between_centers": …}``. Where the
-        test part spans several folds, ``auc`` is pooled over them and ``auc_fold_mean`` stands beside it (with two
-        labels). What the data do not define is None.
+        test part spans several folds, ``auc`` is pooled over them and ``auc_fold_mean`` stands beside it.
+        What the data do not define is None.
 
     Raises:
         ValueError: If a fold has no threshold.

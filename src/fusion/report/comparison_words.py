@@ -90,8 +90,8 @@ def _other_test(
         if trained:
             yield (
                 f"For these trained models alone {_counted(len(trained), 'pair is', 'pairs are')} apart "
-                f"({_auc_test_name(trained[0])}), which does not count that models trained on other patients are others: the corrected resampled t-test of "
-                "the repeats does, and decides."
+                f"({_auc_test_name(trained[0])}), which does not count that models "
+                "trained on other patients are others: the corrected resampled t-test of the repeats does, and decides."
             )
         return
     gone = [pair for pair in apart if pair["resampled_t"] and not _is_below(pair["resampled_t"], alpha)]

@@ -208,8 +208,8 @@ def _intervals(run: FinishedRun) -> Iterator[str]:
     yield (
         f"Intervals have a level of {run.level:.3g} and count patients, not images: DeLong’s on the logit scale for an "
         f"AUC{of_mean}, Wilson’s for shares,{of_odds} Wald’s for calibration intercept and slope, a "
-        "bootstrap of patients for the rest. They hold for this trained model; another training run, or another "
-        "cohort, varies more."
+        "bootstrap of patients or, for figures of the confusion table, its posterior for the rest. They hold for this "
+        "trained model; another training run, or another cohort, varies more."
     )
 
 

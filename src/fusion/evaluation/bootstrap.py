@@ -1,9 +1,9 @@
 """Bootstrap of patients, not of rows, within strata; BCa and percentile intervals.
 
 BCa is the interval of every figure that has no closed form: average precision, partial AUC, macro AUC, Brier score and
-the like; figures of a confusion table have their own (``confusion_table``). The percentile interval is for curves, whose every point would otherwise need
-a correction of its own, and for figures that resampling shifts (ECE, ICI): there BCa's correction for bias leaves the
-range of the replicates.
+the like; figures of a confusion table have their own (``confusion_table``). The percentile interval is for curves,
+whose every point would otherwise need a correction of its own, and for figures that resampling shifts (ECE, ICI):
+there BCa's correction for bias leaves the range of the replicates.
 """
 
 from __future__ import annotations

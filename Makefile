@@ -22,9 +22,8 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 train: setup
 	$(BIN)/python train.py
 
-# One thread each: on the tests' few patients, threads wait for each other longer than they compute.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 check: setup
 	$(BIN)/ruff check .

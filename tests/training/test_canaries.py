@@ -20,7 +20,7 @@ from fusion.records import Predictions
 from fusion.splits.folds import make_folds
 from fusion.training.tuning import fit_tuned
 
-SMALL = ("backbone.name=test_resnet", "imaging.n_px=32", "trainer.max_epochs=2", "trainer.precision=32-true")
+SMALL = ("backbone.name=test_resnet", "imaging.n_px=32", "trainer.max_epochs=1", "trainer.precision=32-true")
 PROTOCOLS = {
     "holdout": ("split=holdout", "split.test_fraction=0.5"),
     "kfold": ("split=kfold", "split.n_folds=3"),

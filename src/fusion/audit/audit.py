@@ -20,8 +20,9 @@ from fusion.audit.overlays import burned_in
 from fusion.audit.shift import shifts_between_centers
 from fusion.cohorts.load import cohort_root, load_cohort
 from fusion.cohorts.mapping import TableMapping, read_mapping
-from fusion.cohorts.sheet import Row, join_sheets, read_sheet
+from fusion.cohorts.sheet import Row
 from fusion.cohorts.summary import CenterSummary, summarize
+from fusion.cohorts.table import is_excluded, joined_sheet
 from fusion.cohorts.values import normalized
 from fusion.errors import Problem
 from fusion.records import Cohort
@@ -61,7 +62,7 @@ def audit_cohort(config: Mapping[str, Any], *, cache_dir: Path) -> Audit:
     cohort = load_cohort(config, cache_dir=cache_dir, require_labels=True)
     root = cohort_root(config, cache_dir=cache_dir).expanduser()
     mapping, rows = _table(config, root)
-    excluded = tuple(row for row in rows if _is_excluded(row, mapping))
+    excluded = tuple(row for row in rows if is_excluded(row, mapping))
     measured, problems = measure_cases(cohort.cases)
     findings = [
         *([_unusable(problems)] if problems else []),
@@ -89,14 +90,7 @@ def audit_cohort(config: Mapping[str, Any], *, cache_dir: Path) -> Audit:
 def _table(config: Mapping[str, Any], root: Path) -> tuple[TableMapping, tuple[Row, ...]]:
     """The mapping, and all rows with the excluded ones. The cohort has been loaded from them without problems."""
     mapping, _ = read_mapping({**config, "root": str(root)})
-    sheet = read_sheet(root, mapping.table, mapping.sheet)
-    for file, by in mapping.joins:
-        sheet, _ = join_sheets(sheet, read_sheet(root, file, None), by, ())
-    return mapping, sheet.rows
-
-
-def _is_excluded(row: Row, mapping: TableMapping) -> bool:
-    return any(normalized(row.cell(column)) in words for column, words in mapping.exclude.items())
+    return mapping, joined_sheet(mapping, []).rows
 
 
 def _unused_columns(

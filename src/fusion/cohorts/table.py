@@ -31,11 +31,11 @@ def read_table(config: Mapping[str, Any], *, require_labels: bool) -> Cohort:
     """
     mapping, problems = read_mapping(config)
     try:
-        sheet = _joined_sheet(mapping, problems)
+        sheet = joined_sheet(mapping, problems)
     except InputError as error:
         raise InputError(f"Cohort {mapping.name}", [*problems, *error.problems], ADVICE) from error
     mapping = _present(mapping, sheet, require_labels, problems)
-    rows = tuple(row for row in sheet.rows if not _is_excluded(row, mapping))
+    rows = tuple(row for row in sheet.rows if not is_excluded(row, mapping))
     reader = _RowReader(mapping, require_labels=require_labels, problems=problems)
     cases = [reader.case(row) for row in rows]
     problems += _between_rows(mapping, rows, cases) + _no_second_mask(mapping, cases)
@@ -55,7 +55,16 @@ def read_table(config: Mapping[str, Any], *, require_labels: bool) -> Cohort:
     )
 
 
-def _joined_sheet(mapping: TableMapping, problems: list[Problem]) -> Sheet:
+def joined_sheet(mapping: TableMapping, problems: list[Problem]) -> Sheet:
+    """The cohort's table with its further tables joined, excluded rows among its rows.
+
+    Args:
+        mapping: Of the columns.
+        problems: Disagreements between the tables are added.
+
+    Raises:
+        InputError: If the folder or a table cannot be read.
+    """
     root = Path(mapping.root).expanduser()
     if not root.is_dir():
         problem = Problem(where="cohort.root", required="the folder of the cohort", came=f"{root}, which is none")
@@ -90,7 +99,8 @@ def _present(mapping: TableMapping, sheet: Sheet, require_labels: bool, problems
     return mapping.without(columns - set(sheet.columns))
 
 
-def _is_excluded(row: Row, mapping: TableMapping) -> bool:
+def is_excluded(row: Row, mapping: TableMapping) -> bool:
+    """Whether ``cohort.exclude`` leaves the row out."""
     return any(normalized(row.cell(column)) in words for column, words in mapping.exclude.items())
 
 

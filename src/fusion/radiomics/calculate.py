@@ -115,7 +115,7 @@ def _refuse_left_out(features: Mapping[str, float], mode: str, settings: Mapping
 def _quiet() -> Iterator[None]:
     """PyRadiomics logs a line per image and feature, and numpy warns wherever a flat region divides by zero."""
     # PyRadiomics sets its logger's level when it is first imported, so that comes before silencing it.
-    import radiomics  # noqa: F401
+    import radiomics  # noqa: F401 -- for what importing it does
     import SimpleITK
 
     filters: Any = SimpleITK.ProcessObject

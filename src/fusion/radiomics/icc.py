@@ -91,7 +91,13 @@ def _agreement(between: Array, shift: Array, error: Array, n: int, k: int) -> tu
     return icc, low, high
 
 
-def _consistency(between: Array, shift: Array, error: Array, n: int, k: int) -> tuple[Array, Array, Array]:  # noqa: ARG001
+def _consistency(
+    between: Array,
+    shift: Array,  # noqa: ARG001 -- one signature for both forms
+    error: Array,
+    n: int,
+    k: int,
+) -> tuple[Array, Array, Array]:
     from scipy.stats import f
 
     freedom = n - 1, (n - 1) * (k - 1)

@@ -43,7 +43,7 @@ def run_tasks(
     return results
 
 
-class _ReportingParallel(joblib.Parallel):  # type: ignore[misc]
+class _ReportingParallel(joblib.Parallel):  # type: ignore[misc]  # joblib has no types.
     """joblib's one hook that every backend calls when a task ends."""
 
     def __init__(self, report: Callable[[int], None], **options: Any) -> None:

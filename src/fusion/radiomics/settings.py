@@ -67,7 +67,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """
     require_pyradiomics()
     import radiomics
-    from pykwalify.core import Core  # type: ignore[import-untyped]
+    from pykwalify.core import Core  # type: ignore[import-untyped]  # It has no types.
 
     schema, functions = radiomics.getParameterValidationFiles()
     # The validator knows only dicts and lists.

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from fusion.comparison.compare import Asked, compare_runs
 from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, short_p, warnings
 from fusion.report.figures.comparison import plan_comparison
-from fusion.report.figures.style import Plan, percent_text, style
-from fusion.report.figures.write import Drawing
-from fusion.report.html import inline_svg
+from fusion.report.figures.style import percent_text
+from fusion.report.figures.write import Drawing, write_drawing
+from fusion.report.html import page_environment
 from fusion.storage import atomic_path, write_json
 
 _TEMPLATE = "comparison.html.j2"
@@ -60,8 +58,12 @@ def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
     write_json(out_dir / "comparison.json", comparison)
     plans = list(plan_comparison(comparison))
     _forget_others(out_dir / "figures", {plan.name for plan in plans})
-    drawings = {plan.name: _write(plan, out_dir / "figures" / f"{plan.name}.svg") for plan in plans}
-    page = _environment().get_template(_TEMPLATE).render(_context(comparison, drawings))
+    drawings = {plan.name: write_drawing(plan, out_dir / "figures" / f"{plan.name}.svg") for plan in plans}
+    page = (
+        page_environment(p_value=short_p, percent=percent_text)
+        .get_template(_TEMPLATE)
+        .render(_context(comparison, drawings))
+    )
     path = out_dir / "comparison.html"
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -72,27 +74,6 @@ def _forget_others(folder: Path, names: set[str]) -> None:
     for path in folder.glob("*.svg"):
         if path.stem not in names:
             path.unlink()
-
-
-def _write(plan: Plan, path: Path) -> Drawing:
-    if isinstance(plan.figure, str):
-        path.unlink(missing_ok=True)
-        return Drawing(plan.name, plan.title, plan.caption, None, plan.figure)
-    with atomic_path(path) as temporary, style():
-        plan.figure.savefig(temporary, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return Drawing(plan.name, plan.title, plan.caption, path, None)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(inline_svg=inline_svg, p_value=short_p, percent=percent_text)
-    return environment
 
 
 def _context(comparison: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> dict[str, Any]:

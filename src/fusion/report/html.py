@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +59,11 @@ def write_report(run_dir: Path) -> Path:
         InputError: With every file that is missing or unreadable.
     """
     run = read_run(run_dir)
-    page = _environment().get_template(_TEMPLATE).render(_context(run, write_figures(run)))
+    page = (
+        page_environment(percent=_percent, p_value=_p_value, reader_name=reader_name)
+        .get_template(_TEMPLATE)
+        .render(_context(run, write_figures(run)))
+    )
     path = run_dir / "report.html"
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -80,7 +84,8 @@ def inline_svg(drawing: Drawing) -> Markup:
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(drawing.title)}"', 1))
 
 
-def _environment() -> Environment:
+def page_environment(**filters: Callable[..., str]) -> Environment:
+    """Of the pages' templates: what is not markup is escaped, and a name that is unknown is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -88,7 +93,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline_svg=inline_svg, percent=_percent, p_value=_p_value, reader_name=reader_name)
+    environment.filters.update(inline_svg=inline_svg, **filters)
     return environment
 
 

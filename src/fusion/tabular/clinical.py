@@ -145,6 +145,7 @@ def _encode(column: ColumnEncoder, value: Value, clip: float) -> list[float]:
     return [float(np.clip(standardized, -clip, clip)), *flag]
 
 
+# One signature for all kinds, whichever of the two an entry needs.
 _LEVELS: dict[Kind, Callable[[ClinicalColumn, Sequence[Any]], tuple[str, ...]]] = {
     "number": lambda column, known: (),  # noqa: ARG005
     "yes_no": lambda column, known: (),  # noqa: ARG005

@@ -15,7 +15,7 @@ class ConcatHead(nn.Module):
             nn.Linear(n_branches * d_embedding, d_hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_hidden, n_labels)
         )
 
-    def forward(self, embeddings: Tensor, opinions: Tensor, present: Tensor) -> tuple[Tensor, None]:  # noqa: ARG002
+    def forward(self, embeddings: Tensor, opinions: Tensor, present: Tensor) -> tuple[Tensor, None]:  # noqa: ARG002 -- as every head
         """Fuse: (B, n_branches, d_embedding) → (B, n_labels) logits; ``opinions`` and ``present`` are not used."""
         logits: Tensor = self.decide(torch.flatten(embeddings, start_dim=1))
         return logits, None

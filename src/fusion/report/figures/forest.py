@@ -128,7 +128,7 @@ def _width(page: Axes, texts: Sequence[str]) -> float:
     """Of the widest text, in inches; measured in bold, which is wider."""
     figure = page.get_figure(root=True)
     assert figure is not None
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]  # Matplotlib has no type for it.
     artists = [page.text(0, 0, text, fontsize=_SIZE, weight="bold") for text in texts if text]
     widths = [artist.get_window_extent(renderer).width / figure.dpi for artist in artists]
     for artist in artists:

@@ -38,7 +38,7 @@ def write_figures(run: FinishedRun) -> dict[str, Drawing]:
     drawn is, with the reason. Figures of an earlier time do not stay behind.
     """
     folder = run.path / "figures"
-    drawings = {plan.name: _write(plan, folder / f"{plan.name}.svg") for plan in _plans(run)}
+    drawings = {plan.name: write_drawing(plan, folder / f"{plan.name}.svg") for plan in _plans(run)}
     for path in folder.glob("*.svg"):
         if path.stem not in drawings:
             path.unlink()
@@ -58,7 +58,8 @@ def _plans(run: FinishedRun) -> Iterator[Plan]:
     yield plan_attribution(run, "clinical")
 
 
-def _write(plan: Plan, path: Path) -> Drawing:
+def write_drawing(plan: Plan, path: Path) -> Drawing:
+    """Write a plan's figure as SVG; where there is only a text in its place, no file stays."""
     if isinstance(plan.figure, str):
         path.unlink(missing_ok=True)
         return Drawing(plan.name, plan.title, plan.caption, None, plan.figure)

@@ -26,6 +26,7 @@ def main(config: DictConfig) -> None:
 
 def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     """Score a cohort with every finished fold of a run and average them; evaluate where the outcome is known."""
+    from fusion.classical.load import load_model
     from fusion.cohorts.load import load_cohort
     from fusion.evaluation.evaluate import evaluate
     from fusion.evaluation.pooling import average_folds, pool_cases
@@ -34,6 +35,7 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.radiomics.extract import extract_features
     from fusion.report.terminal import print_notes, print_summary
     from fusion.runs.folder import RunFolder
+    from fusion.runs.model import branches_taken
     from fusion.runs.tables import write_predictions
     from fusion.storage import write_json
     from fusion.training.applying import (
@@ -44,15 +46,14 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
         score_folds,
         seen_in_training,
     )
-    from fusion.training.fitted import FittedModel
 
     run = RunFolder.open(Path(config["run"]))
-    models = [FittedModel.load(path) for path in run.models]
+    models = [load_model(path) for path in run.models]
     trained, cache_dir = models[0].settings, Path(config["cache_dir"])
     given = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
     cohort = align_cohort(given, models[0])
     crops = open_crops(cohort.cases, imaging=trained["imaging"], cache_dir=cache_dir, n_jobs=-1)
-    asked = cohort.cases if "radiomics" in trained["model"]["branches"] else ()
+    asked = cohort.cases if "radiomics" in branches_taken(trained["model"]) else ()
     features = extract_features(asked, radiomics=trained["radiomics"], cache_dir=cache_dir)
 
     folds = score_folds(

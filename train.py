@@ -40,6 +40,7 @@ def main(config: DictConfig) -> None:
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
     """The whole way from a table to a report. What a folder already holds is not done again."""
     from fusion.calibration.fit import check_calibration
+    from fusion.classical.check import check_classical, check_outcomes
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.subgroups import subgroup_columns
@@ -51,9 +52,10 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.report.terminal import print_summary
     from fusion.runs.folder import RunFolder
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
+    from fusion.runs.model import branches_taken
     from fusion.splits.folds import every_fold, make_folds
     from fusion.tabular.harmonize import check_harmonization
-    from fusion.training.fit import describe_device
+    from fusion.training.devices import describe_device
     from fusion.training.tuning import grid_settings
 
     # What is wrong with the configuration is told before any work.
@@ -61,6 +63,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     grid_settings(config)
     check_calibration(config["calibration"]["name"])
     check_stability(config["stability"])
+    check_classical(config)
     run = RunFolder.begin(out_dir, config)
     manifest = Manifest(run)
     manifest.record(
@@ -73,6 +76,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
 
     with manifest.stage("cohort"):
         cohort = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=True)
+        check_outcomes(config, cohort)
         folds = make_folds(cohort, split=config["split"], seed=config["seed"])
         every = every_fold(cohort, folds, split=config["split"], shares=settings.learning_curve)
         check_harmonization(config["harmonization"], cohort, every)
@@ -83,7 +87,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=cache_dir, n_jobs=-1)
     with manifest.stage("radiomics"):
         # Without the branch there is nothing to extract, and nothing that needs PyRadiomics.
-        asked = cohort.cases if "radiomics" in config["model"]["branches"] else ()
+        asked = cohort.cases if "radiomics" in branches_taken(config["model"]) else ()
         features = extract_features(asked, radiomics=config["radiomics"], cache_dir=cache_dir)
     with manifest.stage("digests"):
         root = cohort_root(config["cohort"], cache_dir=cache_dir)
@@ -95,6 +99,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     for fold in run.unfinished(chosen):
         with manifest.stage(f"fold_{fold.number}"):
             train_fold(cohort, fold, crops, features, config, run)
+            manifest.record(features_looked_at={f"fold_{fold.number}": run.candidates(fold.number)})
     # One process at a time: the last of them to come here sees the folds of all.
     with run.lock("evaluation"):
         with manifest.stage("evaluation"):
@@ -108,11 +113,13 @@ def train_fold(
     cohort: Cohort, fold: Fold, crops: Crops, features: FeatureTable, config: Mapping[str, Any], run: RunFolder
 ) -> None:
     """Fit on a fold's training part, freeze calibration and thresholds on predictions of it, score its test part."""
+    from fusion.classical.fold import fit_classical_fold
     from fusion.evaluation.evaluate import inner_score
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.thresholds import choose_thresholds
     from fusion.explanation.write import write_explanations
+    from fusion.runs.model import is_classical
     from fusion.training.learning_curve import fit_learning_curve
     from fusion.training.outputs import write_fold
     from fusion.training.tuning import fit_tuned, with_setting
@@ -121,6 +128,10 @@ def train_fold(
         # The fold's own fit is logged, those within it are not: they are seen in tuning.csv.
         fold_dir = None if title else run.fold(fold.number)
         shown = f"fold {fold.number}{title and f', {title}'}"
+        if is_classical(settings["model"]):
+            return fit_classical_fold(
+                cohort, part, outer=fold, crops=crops, features=features, config=settings, title=shown, is_own=not title
+            )
         return fit_and_score(cohort, part, crops, features, settings, title=shown, fold_dir=fold_dir)
 
     def score(inner: Predictions) -> float:
@@ -170,7 +181,7 @@ def fit_and_score(
 
     from fusion.radiomics.stability import COLUMNS, measure_stability
     from fusion.runs.tables import write_rows
-    from fusion.training.fit import fit_fold, scoring_device
+    from fusion.training.fit import fit_fold
     from fusion.training.loggers import open_loggers
     from fusion.training.tuning import FoldFit
 
@@ -197,8 +208,9 @@ def fit_and_score(
             title=title,
         )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
-    inputs = model.assemble(cases, crops=crops, features=features)
-    scores = model.score(inputs, device=scoring_device(config["trainer"]["accelerator"]))
+    scores = model.score_cases(
+        cases, crops=crops, features=features, accelerator=config["trainer"]["accelerator"]
+    )
     return FoldFit(model=model, cases=cases, scores=scores, predictions=model.predictions(cases, scores, fold=fold))
 
 
@@ -211,6 +223,7 @@ def evaluate_run(
     from fusion.evaluation.sample_size import sample_size
     from fusion.evaluation.settings import Settings
     from fusion.runs.folder import INNER
+    from fusion.runs.model import branches_heard
     from fusion.runs.tables import read_branch_predictions, read_predictions, write_predictions
     from fusion.splits.folds import count_labels
     from fusion.storage import write_json
@@ -236,7 +249,7 @@ def evaluate_run(
         ),
         "sample_size": sample_size(
             count_labels(cohort, folds),
-            n_parameters=len(features.names) + run.n_clinical_inputs,
+            n_parameters=max(sum(run.candidates(number).values()) for number in run.finished),
             **config["evaluation"]["sample_size"],
         ),
     }
@@ -248,7 +261,7 @@ def evaluate_run(
     table = run.path / "attributions" / "branches.csv"
     alone = {
         branch: evaluate_auc(pool_cases(read_branch_predictions(table, branch, cases.label_names)), settings=settings)
-        for branch in config["model"]["branches"]
+        for branch in branches_heard(config["model"])
     }
     # A cohort need not have every branch that the model knows.
     metrics["branches"] = {branch: figures for branch, figures in alone.items() if figures}

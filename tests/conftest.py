@@ -46,8 +46,9 @@ def compose() -> Callable[[Sequence[str]], dict[str, Any]]:
     def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
         import hydra
 
-        from fusion.entry import plain_config
+        from fusion.entry import plain_config, register_resolvers
 
+        register_resolvers()
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
             return plain_config(hydra.compose("train", overrides=list(overrides)))
 

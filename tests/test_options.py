@@ -34,6 +34,9 @@ NEEDS = {
         "cohort.label.names=[benign,malignant]",
         "+cohort.clinical.age={{kind: number}}",
     ],
+    # Exact numbers are those of the whole cohort.
+    "cohort/phantom_su": ["cohort.simulation.design=null", "cohort.simulation.n_patients=36"],
+    "cohort/phantom_xia": ["cohort.simulation.design=null", "cohort.simulation.n_patients=36"],
     # Two centers of which four patients can be had.
     "harmonization/combat": ["cohort.center=side"],
     "stability/readers": ["cohort.second_mask='masks/{{id}}.png'"],

@@ -51,6 +51,14 @@ def test_levels_belong_to_an_ordered_column(kind: Any, levels: tuple[str, ...]) 
         ClinicalColumn(name="grade", kind=kind, levels=levels)
 
 
+def test_a_column_is_patient_data_or_an_ultrasound_finding() -> None:
+    assert ClinicalColumn(name="age", kind="number").source == "patient"
+    assert ClinicalColumn(name="edge", kind="category", source="ultrasound").source == "ultrasound"
+    source: Any = "sonography"
+    with pytest.raises(ValueError, match="'edge': source 'sonography' is none of"):
+        ClinicalColumn(name="edge", kind="category", source=source)
+
+
 def test_a_cohort_groups_the_cases_of_a_patient_in_table_order() -> None:
     made = cohort(case("3", "p2", "benign"), case("1", "p1", None), case("2", "p2", "benign"))
     assert list(made.patients) == ["p2", "p1"]

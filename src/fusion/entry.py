@@ -20,10 +20,15 @@ _MISSING = "???"
 
 
 def register_resolvers() -> None:
-    """Add to the configuration's language: ``${first:a,b}`` is the first value that is neither null nor empty."""
+    """Add to the configuration's language.
+
+    ``${first:a,b}`` is the first value that is neither null nor empty, ``${either:x,a,b}`` is a where x is such a value
+    and b where it is not.
+    """
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("first", lambda *values: next(filter(None, values)), replace=True)
+    OmegaConf.register_new_resolver("either", lambda given, yes, no: yes if given else no, replace=True)
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["number", "category", "ordered", "set", "yes_no"]
+Source = Literal["patient", "ultrasound"]
 Part = Literal["train", "validation", "test"]
 Value = float | str | frozenset[str] | None
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -30,16 +31,20 @@ class ClinicalColumn:
         unit: Of a number, e.g. ``years``.
         levels: Of an ordered column, from low to high. Empty for the other kinds: their levels are learned
             from the training part of a fold.
+        source: ``ultrasound`` for what a reader or an instrument saw in the scan, ``patient`` for all else.
     """
 
     name: str
     kind: Kind
     unit: str | None = None
     levels: tuple[str, ...] = ()
+    source: Source = "patient"
 
     def __post_init__(self) -> None:
         if (self.kind == "ordered") != bool(self.levels):
             raise ValueError(f"column {self.name!r}: levels belong to an ordered column, and only to one")
+        if self.source not in get_args(Source):
+            raise ValueError(f"column {self.name!r}: source {self.source!r} is none of {get_args(Source)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -30,6 +33,13 @@ def content_key(content: Any) -> str:
         TypeError: If the content holds anything but mappings, lists, tuples, strings, numbers, booleans and None.
     """
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """Sha256 (64 hex digits) of an array's kind, shape and values."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

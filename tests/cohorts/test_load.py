@@ -43,6 +43,8 @@ def test_breast_is_what_its_table_says(tmp_path: Path) -> None:
     assert (summary.n_without_image, summary.n_without_mask) == (0, 0)
     assert [column.name for column in cohort.clinical_columns][-2:] == ["Calcifications", "Skin_thickening"]
     assert len(cohort.clinical_columns) == 11
+    of_patient = [column.name for column in cohort.clinical_columns if column.source == "patient"]
+    assert of_patient == ["Age", "Signs", "Symptoms"]
     assert cohort.cases[0].case_id == "1"
     assert cohort.cases[0].clinical == {
         "Age": 57.0,
@@ -63,7 +65,7 @@ def test_breast_is_what_its_table_says(tmp_path: Path) -> None:
 def test_birads_of_breast_is_an_input_by_one_override(tmp_path: Path) -> None:
     cohort = load("breast", tmp_path, "cohort.reader_score.as_input=true")
     column = cohort.clinical_columns[-1]
-    assert (column.name, column.kind) == ("BIRADS", "ordered")
+    assert (column.name, column.kind, column.source) == ("BIRADS", "ordered", "ultrasound")
     scores = Counter(case.clinical["BIRADS"] for case in cohort.cases)
     assert scores == {"2": 30, "3": 37, "4a": 44, "4b": 46, "4c": 49, "5": 46}
 

@@ -57,6 +57,28 @@ def test_a_mapping_of_every_kind_is_read() -> None:
     assert mapping.labels == {"benign": ("b", "0"), "malignant": ("m",)}
 
 
+def test_a_column_of_any_kind_is_patient_data_unless_it_says_ultrasound() -> None:
+    mapping, problems = read_mapping(
+        config("""
+        clinical:
+          Age: {kind: number, unit: years}
+          Pain: {kind: category, source: patient}
+          Size: {kind: number, unit: mm, source: ultrasound}
+          Shape: {kind: category, source: ultrasound}
+          Grade: {kind: ordered, levels: [1, 2a], source: ultrasound}
+          Margin: {kind: set, separator: "&", source: ultrasound}
+          Halo: {kind: yes_no, yes: ["Yes"], no: ["no"], source: ultrasound}
+        """)
+    )
+    assert problems == []
+    sources = {form.column.name: form.column.source for form in mapping.formats}
+    assert [name for name, source in sources.items() if source == "ultrasound"] == [
+        "Size", "Shape", "Grade", "Margin", "Halo"
+    ]  # fmt: skip
+    assert (sources["Age"], sources["Pain"]) == ("patient", "patient")
+    assert (mapping.formats[2].column.unit, mapping.formats[4].column.levels) == ("mm", ("1", "2a"))
+
+
 def test_a_template_fills_in_columns_of_any_name_and_then_replaces() -> None:
     template = PathTemplate(template="Masks/{Case no. [x]}/{ID}.png", replacements={"bus_": "mask_"})
     assert template.columns == ("Case no. [x]", "ID")
@@ -73,6 +95,7 @@ def test_the_readers_score_is_banned_until_it_is_an_input() -> None:
     assert used.banned == ()
     assert used.formats[-1].column.name == "BIRADS"
     assert used.formats[-1].column.levels == ("3", "4a")
+    assert used.formats[-1].column.source == "ultrasound"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +111,12 @@ def test_the_readers_score_is_banned_until_it_is_an_input() -> None:
         ),
         (
             "clinical: {Age: {kind: number, levels: [1, 2]}}",
-            "cohort.clinical.Age.levels: required a known key, came an unknown key (available: 'kind', 'unit')",
+            "cohort.clinical.Age.levels: required a known key, "
+            "came an unknown key (available: 'kind', 'unit', 'source')",
+        ),
+        (
+            "clinical: {Age: {kind: number, source: scan}}",
+            "cohort.clinical.Age.source: required patient or ultrasound (when left out: patient), came 'scan'",
         ),
         (
             "clinical: {Grade: {kind: ordered, levels: [one]}}",

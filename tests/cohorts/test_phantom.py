@@ -1,5 +1,7 @@
 import csv
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from fusion.cohorts.load import load_cohort
 from fusion.cohorts.phantom import simulate_cohort
+from fusion.cohorts.simulation.patient import Scan
 from fusion.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf" / "cohort"
@@ -21,6 +24,21 @@ def simulation() -> dict[str, Any]:
     settings = yaml.safe_load((CONF / "phantom.yaml").read_text())["simulation"]
     settings |= {"n_patients": 6, "frame": {"depth_px": 96, "width_px": 128, "pixel_mm": 0.36, "rf_per_pixel": 12}}
     return settings
+
+
+@pytest.fixture
+def composed() -> Callable[[str], dict[str, Any]]:
+    """The plain mapping of a file in conf/cohort."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    def compose_plain(name: str) -> dict[str, Any]:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = OmegaConf.to_container(compose(name), resolve=True)
+        assert isinstance(config, dict)
+        return {str(key): value for key, value in config.items()}
+
+    return compose_plain
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -116,14 +134,10 @@ def test_a_failure_leaves_nothing_behind(
     assert list((tmp_path / "phantom").iterdir()) == []
 
 
-def test_the_table_reader_reads_it(simulation: dict[str, Any], tmp_path: Path) -> None:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose("phantom"), resolve=True)
-    assert isinstance(config, dict)
-    cohort = load_cohort({**config, "simulation": simulation}, cache_dir=tmp_path, require_labels=True)
+def test_the_table_reader_reads_it(
+    simulation: dict[str, Any], composed: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    cohort = load_cohort({**composed("phantom"), "simulation": simulation}, cache_dir=tmp_path, require_labels=True)
     assert len(cohort.cases) == 6
     assert cohort.label_names == ("benign", "malignant")
     assert len(cohort.clinical_columns) == 17
@@ -152,6 +166,87 @@ def test_sizes_and_words_from_the_configuration_are_honored(simulation: dict[str
     for row in rows:
         area_mm2 = (np.asarray(Image.open(folder / "masks" / f"{row['id']}.png")) > 0).sum() * 0.36**2
         assert area_mm2 == pytest.approx(np.pi / 4 * 10 * 8, rel=0.06)
+
+
+def test_a_design_is_met_exactly(simulation: dict[str, Any], tmp_path: Path) -> None:
+    simulation["n_patients"] = 18
+    simulation["design"] = {
+        "north": {"n": 8, "positive": 1},
+        "east": {"n": 5, "positive": 4},
+        "south": {"n": 3, "positive": 2},
+        "west": {"n": 2, "positive": 1},
+    }
+    folder = simulate_cohort(simulation, cache_dir=tmp_path)
+    rows = rows_of(folder)
+    assert Counter((row["center"], row["diagnosis"]) for row in rows) == {
+        ("north", "benign"): 7,
+        ("north", "malignant"): 1,
+        ("east", "benign"): 1,
+        ("east", "malignant"): 4,
+        ("south", "benign"): 1,
+        ("south", "malignant"): 2,
+        ("west", "benign"): 1,
+        ("west", "malignant"): 1,
+    }
+    # Neither centers nor outcomes come one after the other.
+    assert len({row["center"] for row in rows[:8]}) > 1
+    assert len({row["diagnosis"] for row in rows[:8]}) == 2
+    assert truth_of(folder)["settings"]["design"] == simulation["design"]
+    for patient in truth_of(folder)["patients"].values():
+        logit = np.log(patient["probability"] / (1 - patient["probability"]))
+        assert logit == pytest.approx(patient["logit"])
+    assert len(set(pixels_of(folder, "images").values())) == 18
+
+
+def test_a_center_s_part_is_a_column(simulation: dict[str, Any], tmp_path: Path) -> None:
+    plain = simulate_cohort(simulation, cache_dir=tmp_path)
+    parts = {"north": "train", "east": "train", "south": "test", "west": "validation"}
+    folder = simulate_cohort({**simulation, "parts": parts}, cache_dir=tmp_path)
+    rows = rows_of(folder)
+    assert [row.pop("part") for row in rows] == [parts[row["center"]] for row in rows]
+    assert rows == rows_of(plain)
+    assert pixels_of(folder, "images") == pixels_of(plain, "images")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "per_center", "parts"),
+    [
+        ("phantom_xia", {"primary": 68, "secondary": 72}, [49, 42, 28, 21], {None: (140, 72)}),
+        (
+            "phantom_su",
+            {"no metastasis": 156, "metastasis": 58},
+            [80, 64, 40, 30],
+            {"train": (144, 39), "test": (70, 19)},
+        ),
+    ],
+)
+def test_a_paper_s_numbers(
+    name: str,
+    labels: dict[str, int],
+    per_center: list[int],
+    parts: dict[str | None, tuple[int, int]],
+    composed: Callable[[str], dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Nobody looks at the pictures here, and they take all the time.
+    pixel = np.zeros((1, 1), np.uint8)
+    monkeypatch.setattr("fusion.cohorts.simulation.patient._scan", lambda *_: (Scan(image=pixel, mask=pixel), 12.0))
+    cohort = load_cohort(composed(name), cache_dir=tmp_path, require_labels=True)
+    assert cohort.name == name
+    assert Counter(case.label for case in cohort.cases) == labels
+    assert cohort.label_names == tuple(labels)
+    assert [sum(case.center == center for case in cohort.cases) for center in ("north", "east", "south", "west")] == (
+        per_center
+    )
+    positive = cohort.label_names[-1]
+    for part, (n, n_positive) in parts.items():
+        of_part = [case.label for case in cohort.cases if case.fold == part]
+        assert (len(of_part), of_part.count(positive)) == (n, n_positive)
+    assert [column.name for column in cohort.clinical_columns if column.source == "patient"] == [
+        "sex", "age", "pain", "gland", "side"
+    ]  # fmt: skip
+    assert len(cohort.clinical_columns) == 17
 
 
 def test_truth_agrees_with_the_table(simulation: dict[str, Any], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from fusion.records import Case, Cohort, Fold, Predictions
-from fusion.runs.folder import LAST_OF_FOLD, RunFolder
+from fusion.runs.folder import INNER, LAST_OF_FOLD, RunFolder
 from fusion.runs.tables import write_predictions
 from fusion.storage import write_json
 
@@ -98,6 +99,7 @@ class Study:
         *,
         changes: Mapping[str, Any] | None = None,
         thresholds: Mapping[str, float | Sequence[float]] | None = None,
+        has_inner: bool = True,
     ) -> Path:
         """A run folder; ``changes`` are of the configuration, a threshold is of all folds or a sequence by fold."""
         path = self.directory / folder
@@ -113,6 +115,9 @@ class Study:
             in_fold = predictions.select(other == number for other in predictions.folds)
             write_predictions(fold / LAST_OF_FOLD, in_fold)
         write_predictions(path / "predictions.csv", predictions)
+        if has_inner:
+            inner = predictions.select(part == "validation" for part in predictions.parts)
+            write_predictions(path / INNER, replace(inner, case_ids=inner.patient_ids))
         return path
 
 

@@ -149,6 +149,74 @@ def test_identical_models_are_said_to_be(study: Callable[..., Any]) -> None:
     assert pair["reclassification"]["nri"]["value"] == 0.0
 
 
+def test_the_best_by_inner_auc_is_chosen_whatever_the_test_patients_say(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = []
+    for name, of_inner, of_test in (("resnet18", 0.3, 3.0), ("vit", 2.0, 0.5), ("tiny", 1.0, 0.5)):
+        weak, strong = one.predictions(of_inner), one.predictions(of_test)
+        is_test = np.array([part == "test" for part in weak.parts])[:, None]
+        both = replace(weak, probabilities=np.where(is_test, strong.probabilities, weak.probabilities))
+        runs.append(one.write(name, both, changes=backbone(name)))
+    result = compare(*runs)
+    assert result["best_by_inner"] == "vit"
+    assert result["best_of_k"]["best"] == "resnet18"
+    inner = result["models"][1]["inner"]
+    table = one.predictions(2.0)
+    held_out = table.select(part == "validation" for part in table.parts)
+    aucs = []
+    for fold in range(3):
+        rows = held_out.select(other == fold for other in held_out.folds)
+        labels = np.array([label == "malignant" for label in rows.labels], dtype=np.int64)
+        aucs.append(delong(labels, rows.probabilities[:, 1], level=0.95).value)
+    assert inner == {"auc": pytest.approx(np.mean(aucs)), "n_patients": len(set(held_out.patient_ids)), "n_folds": 3}
+    assert result["inputs"]["model"] == "vit"
+    assert "attributions/radiomics.csv" in result["inputs"]["absent"]
+
+
+def test_the_inputs_are_those_of_the_best_by_inner_auc(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = []
+    for name, strength in (("deep", 0.5), ("composite", 2.0)):
+        changes = {"model": {"name": name, "inputs": {"clinical": "features"}}}
+        runs.append(one.write(name, one.predictions(strength), changes=changes))
+        (runs[-1] / "attributions").mkdir()
+        rows = "".join(f"1,0,{name} {k},{k},0,logit\n" for k in range(20))
+        (runs[-1] / "attributions" / "inputs.csv").write_text(
+            f"case_id,fold,name,value,completeness_error,unit\n{rows}"
+        )
+    inputs = compare(*runs)["inputs"]
+    assert (inputs["model"], inputs["method"], inputs["n_inputs"]) == ("composite", "shap", 20)
+    assert [of["name"] for of in inputs["ranking"]] == [f"composite {k}" for k in range(19, 4, -1)]
+
+
+def test_without_inner_predictions_of_every_model_none_is_best(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = [one.write(n, one.predictions(1.0), changes=backbone(n), has_inner=n == "vit") for n in ("tiny", "vit")]
+    result = compare(*runs)
+    assert result["best_by_inner"] is result["inputs"] is None
+    assert [model["inner"] is None for model in result["models"]] == [True, False]
+    assert skipped(result)["The best model by inner AUC, and its inputs"] == (
+        "No predictions of training patients with every label (predictions_inner.csv): tiny."
+    )
+
+
+def test_what_a_paper_reported_stands_beside_and_enters_nothing(study: Callable[..., Any]) -> None:
+    one = study()
+    published = {"value": 0.807, "source": "a paper", "by_model": {"composite": 0.807}}
+    tables = [one.predictions(1.0, seed=k) for k in range(2)]
+    plain = [one.write(f"plain{k}", t, changes=backbone(str(k))) for k, t in enumerate(tables)]
+    beside = [
+        one.write(f"beside{k}", t, changes=backbone(str(k)) | {"published": (published, None)[k]})
+        for k, t in enumerate(tables)
+    ]
+    without, result = compare(*plain), compare(*beside)
+    assert [model["published"] for model in result["models"]] == [{"value": 0.807, "source": "a paper"}, None]
+    assert [model["published"] for model in without["models"]] == [None, None]
+    assert [model["name"] for model in result["models"]] == ["0", "1"]
+    for key in ("comparisons", "best_of_k", "skipped"):
+        assert result[key] == without[key]
+
+
 def test_repeated_folds_count_a_patient_once(study: Callable[..., Any]) -> None:
     one = study(n_folds=3, n_repeats=2)
     result = compare(*(one.write(str(k), one.predictions(1.0, seed=k)) for k in range(2)))

@@ -45,6 +45,60 @@ def test_the_folder_of_a_sweep_has_equals_signs_of_its_own(study: Callable[..., 
     assert {"l1=0.1", "l1 of a tenth", "backbone=tiny,l1=0.1"} <= entries.models[1].aliases
 
 
+def test_a_model_answers_to_the_options_of_its_groups(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = [
+        one.write(
+            f"{name}-{kind}", one.predictions(1.0), changes={"model": {"name": kind}, "classifier": {"name": name}}
+        )
+        for name in ("lr", "svm")
+        for kind in ("composite", "deep")
+    ]
+    entries = read_entries([str(run) for run in runs])
+    assert [model.name for model in entries.models][:2] == [
+        "composite, lr",
+        "deep, lr",
+    ]
+    for alias in ("model=deep", "model.name=deep", "deep", "svm", "classifier=svm", "classifier.name=svm"):
+        assert alias in entries.models[3].aliases
+        assert alias not in entries.models[0].aliases
+
+
+def test_inner_predictions_are_labeled_and_of_patients(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = [one.write(name, one.predictions(1.0), has_inner=name == "a") for name in ("a", "b")]
+    header, first, *rows = (runs[0] / "predictions_inner.csv").read_text().splitlines()
+    unlabeled = first.replace("benign", "").replace("malignant", "")
+    (runs[0] / "predictions_inner.csv").write_text("\n".join([header, unlabeled, *rows, f"view2{rows[0]}"]) + "\n")
+    inner, without = (model.inner for model in read_entries([str(run) for run in runs]).models)
+    assert inner is not None
+    assert (inner.case_ids, set(inner.parts), len(inner.labels)) == (None, {"validation"}, len(rows))
+    assert without is None
+    (runs[0] / "predictions_inner.csv").write_text("case_id,patient_id\n1,2\n")
+    with pytest.raises(FusionError, match=r"tables of predictions and fold\.json as a run writes them"):
+        read_entries([str(run) for run in runs])
+
+
+def test_what_is_done_within_the_training_patients_divides_nobody(study: Callable[..., Any]) -> None:
+    one = study()
+    network = one.write("a", one.predictions(1.0), changes={"split": {"name": "kfold", "n_inner_folds": 1}})
+    inner = {"name": "kfold", "n_inner_folds": 5, "grid": [{"l1": [0.0, 0.1]}]}
+    classical = one.write("b", one.predictions(1.5), changes={"model": {"name": "deep"}, "split": inner})
+    assert [model.name for model in read_entries([str(network), str(classical)]).models] == ["fusion", "deep"]
+    larger = study(n_patients=63)
+    other = larger.write("c", larger.predictions(1.0), changes={"split": inner, "seed": 4})
+    with pytest.raises(FusionError, match=r"(?m)the likely cause: seed 4 against 3$") as caught:
+        read_entries([str(network), str(other)])
+    assert "n_inner_folds" not in str(caught.value)
+
+
+def test_a_published_figure_that_is_none_is_refused(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = [one.write(name, one.predictions(1.0), changes={"published": 0.8}) for name in ("a", "b")]
+    with pytest.raises(FusionError, match="published: required"):
+        read_entries([str(run) for run in runs])
+
+
 def test_another_split_is_refused_with_what_differs(study: Callable[..., Any]) -> None:
     one = study()
     first = one.write("a", one.predictions(1.0))

@@ -293,12 +293,133 @@ def _write_optional(run_dir: Path, simulation: Simulation) -> None:
         Image.fromarray(pixels).save(images / f"{cases.case_ids[row]}.png")
 
 
+CLASSICAL_CONFIG = {
+    "model": {
+        "name": "composite",
+        "inputs": {"clinical": "features", "radiomics": "score", "deep": "score"},
+        "select": True,
+        "combine": "classifier",
+    },
+    "deep": {"name": "pca", "n_components": 32},
+    "selection": {
+        "name": "lasso",
+        "filters": [
+            {"name": "mann_whitney", "max_p": 0.05, "correction": "none"},
+            {"name": "spearman", "max_correlation": 0.9, "order": "p_value"},
+        ],
+        "l1_ratio": 1.0,
+        "lambda": "min",
+        "n_lambdas": 100,
+        "min_lambda_ratio": 0.01,
+        "n_folds": 10,
+        "n_bootstrap": 100,
+    },
+    "classifier": {"name": "lr", "estimator": {"_target_": "x.LogisticRegression"}, "grid": {"C": [0.1, 1]},
+                   "imbalance": "weights"},
+    "published": {"value": 0.962, "source": "Su et al., Int Dent J 2025;75(6):103895"},
+}  # fmt: skip
+# Name, contributions to the logit of a nomogram's ticks.
+NOMOGRAM = {
+    "age (years)": {f"{age}": 0.031 * (age - 52) for age in range(10, 100, 10)},
+    "edge": {"clear": -0.31, "blurred": 0.52, "missing": 0.05},
+    "calcification": {"no": -0.12, "yes": 0.41},
+    "us_node_status": {"no": -0.48, "yes": 0.91, "missing": 0.0},
+    "radiomics score": {f"{score / 2:g}": 0.62 * score / 2 for score in range(-6, 6)},
+    "deep score": {f"{score / 2:g}": 0.8 * score / 2 for score in range(-5, 5)},
+}
+
+
+def write_classical(run_dir: Path, simulation: Simulation) -> Path:
+    """The folder of a composite classical model: two scores beside clinical columns, in every fold."""
+    write_run(run_dir, simulation, optional=False)
+    config = yaml.safe_load((run_dir / "config.yaml").read_text()) | CLASSICAL_CONFIG | {"name": "su2025"}
+    config["split"]["n_inner_folds"] = 5
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    del metrics["branches"]["image"], metrics["branches"]["clinical"]
+    metrics["branches"]["deep"] = {"auc": estimate(0.81, 140)}
+    (run_dir / "metrics.json").write_text(json.dumps(metrics))
+    write_predictions(run_dir / "predictions_cases.csv", simulation.cases)
+    rng = np.random.default_rng(3)
+    clinical = ("age", "edge", "calcification", "us_node_status", "us_node_status=missing", "gland=parotid", "pain")
+    final = [*clinical, "radiomics score", "deep score"]
+    deep = [f"component {k}" for k in range(1, 33)]
+    tables: dict[str, list[list[Any]]] = {"selection": [], "lasso_cv": [], "lasso_path": []}
+    for fold in THRESHOLDS:
+        candidates = {"radiomics": 753, "deep": 32, "clinical": 24 + fold % 2}
+        (run_dir / f"fold_{fold}").mkdir()
+        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"candidates": candidates}))
+        for stage, names in (("final", final), ("radiomics", FEATURES), ("deep", deep)):
+            _write_stage(tables, fold, stage, names, rng)
+    headers = {
+        "selection": ["fold", "stage", "feature", "coefficient", "frequency"],
+        "lasso_cv": ["fold", "stage", "lambda", "deviance", "error", "n_nonzero", "chosen", "used"],
+        "lasso_path": ["fold", "stage", "lambda", "feature", "coefficient"],
+    }
+    for name, rows in tables.items():
+        write_csv(run_dir / f"{name}.csv", headers[name], rows)
+    _write_nomogram(run_dir)
+    _write_shap(run_dir, simulation, final, rng)
+    return run_dir
+
+
+def _write_stage(
+    tables: dict[str, list[list[Any]]], fold: int, stage: str, names: list[str], rng: np.random.Generator
+) -> None:
+    """A path on which features enter one after the other and grow; the curve has its least at the 31st lambda."""
+    ranks = np.arange(len(names))
+    strengths = 0.9 * 0.85**ranks * np.where(ranks % 3 == 1, -1, 1) + 0.05 * rng.normal(size=len(names))
+    enters = np.sort(rng.integers(1, 45, len(names)))
+    for step, penalty in enumerate(0.3 * 0.01 ** (np.arange(50) / 49)):
+        grown = np.clip((step - enters) / 30, 0, 1) * strengths
+        deviance = 0.9 + 0.35 * ((step - 30) / 30) ** 2
+        chosen = {30: "min", 21: "1se"}.get(step, "")
+        row = [fold, stage, penalty, deviance, 0.04 + 0.0006 * step, int((grown != 0).sum()), chosen, int(step == 30)]
+        tables["lasso_cv"].append(row)
+        kept = [(name, value) for name, value in zip(names, grown, strict=True) if value]
+        tables["lasso_path"] += [[fold, stage, penalty, name, value] for name, value in kept]
+        if step == 30:
+            tables["selection"] += [
+                [fold, stage, name, value, round(min(1.0, 0.35 + abs(value) * 1.6 + rng.uniform(0, 0.1)), 2)]
+                for name, value in kept
+            ]
+
+
+def _write_nomogram(run_dir: Path) -> None:
+    probabilities = [0.05, *(k / 10 for k in range(1, 10)), 0.95]
+    rows = [
+        row
+        for fold in THRESHOLDS
+        for row in [
+            *([fold, name, text, value] for name, ticks in NOMOGRAM.items() for text, value in ticks.items()),
+            *([fold, "(probability)", f"{p:g}", float(np.log(p / (1 - p)))] for p in probabilities),
+            [fold, "(intercept)", "", -0.42 - 0.1 * fold],
+        ]
+    ]
+    write_csv(run_dir / "nomogram.csv", ["fold", "variable", "label", "value"], rows)
+
+
+def _write_shap(run_dir: Path, simulation: Simulation, names: list[str], rng: np.random.Generator) -> None:
+    cases = simulation.cases
+    assert cases.case_ids is not None
+    rows = [
+        [cases.case_ids[row], cases.folds[row], name, rng.normal() * 0.9 / (1 + (i * 5) % 9), float("nan"), "logit"]
+        for row, part in enumerate(cases.parts)
+        if part == "test"
+        for i, name in enumerate(names)
+    ]
+    header = ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+    write_csv(run_dir / "attributions" / "inputs.csv", header, rows)
+
+
 @pytest.fixture(scope="session")
 def fake() -> SimpleNamespace:
     """What tests need to make runs of their own; they cannot import from this file."""
     return SimpleNamespace(
         Simulation=Simulation,
         write_run=write_run,
+        write_csv=write_csv,
+        nomogram=NOMOGRAM,
         write_predictions=write_predictions,
         thresholds=THRESHOLDS,
         estimate=estimate,
@@ -323,3 +444,15 @@ def run_dir(tmp_path: Path, finished: Path) -> Path:
     """A copy of the run, without report, to be changed."""
     leave_out = shutil.ignore_patterns("figures", "report.html")
     return Path(shutil.copytree(finished, tmp_path / "run", ignore=leave_out))
+
+
+@pytest.fixture(scope="session")
+def classical(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) -> Path:
+    """A finished run of a classical model without its report, to be read only."""
+    return write_classical(tmp_path_factory.mktemp("classical") / "run", simulation)
+
+
+@pytest.fixture
+def classical_dir(tmp_path: Path, classical: Path) -> Path:
+    """A copy of the classical run, to be changed."""
+    return Path(shutil.copytree(classical, tmp_path / "run"))

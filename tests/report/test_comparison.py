@@ -1,3 +1,4 @@
+import csv
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -72,10 +73,26 @@ def content() -> dict[str, Any]:
                 "name": name,
                 "run": f"runs/{name}",
                 "is_primary": name == "ours",
+                "inner": {"auc": value + 0.012, "n_patients": 200, "n_folds": 5},
                 "figures": {figure: estimate(value) for figure in figures},
+                "published": None,
             }
             for name, value in (("lasso", 0.8), ("ours", 0.86), ("<b>forest</b>", 0.75))
         ],
+        "best_by_inner": "ours",
+        "inputs": {
+            "model": "ours",
+            "method": "shap",
+            "unit": "logit",
+            "n_cases": 252,
+            "n_folds": 5,
+            "n_inputs": 4,
+            "completeness_error": 0.00213,
+            "ranking": [
+                {"name": name, "strength": strength, "n_folds": n}
+                for name, strength, n in (("deep score", 0.9, 5), ("<i>age</i>", 0.41234, 3))
+            ],
+        },
         "comparisons": [pair("lasso", -0.06, 0.0712, 2), pair("<b>forest</b>", -0.11, 0.0002, 2)],
         "best_of_k": {
             "k": 3,
@@ -128,7 +145,7 @@ def test_the_page_has_the_numbers_of_the_comparison(content: dict[str, Any], tmp
     assert json.loads((tmp_path / "comparison.json").read_text()) == content
     for model in content["models"]:
         shown = ("auc", "auc_fold_mean", "brier", "sensitivity", "specificity", "accuracy")
-        expected = [x for name in shown for x in numbers(model["figures"][name])]
+        expected = [model["inner"]["auc"], *(x for name in shown for x in numbers(model["figures"][name]))]
         assert page.values["models-table", model["name"]] == expected
     for of in content["comparisons"]:
         row = f"{of['model']} less ours"
@@ -190,9 +207,11 @@ def test_the_same_comparison_gives_the_same_bytes(content: dict[str, Any], tmp_p
         write_comparison(content, folder)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
     assert [str(path) for path in files] == [
+        "comparison.csv",
         "comparison.html",
         "comparison.json",
         "figures/differences.svg",
+        "figures/inputs.svg",
         "figures/luck.svg",
         "figures/models.svg",
     ]
@@ -204,6 +223,7 @@ def test_figures_of_an_earlier_comparison_do_not_stay(content: dict[str, Any], t
     write_comparison(content, tmp_path)
     content["models"], content["comparisons"] = content["models"][:2], content["comparisons"][:1]
     content["best_of_k"]["k"] = 2
+    content["best_by_inner"] = content["inputs"] = None
     page = Page(write_comparison(content, tmp_path))
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["differences.svg", "models.svg"]
     assert "What luck gives" not in page.text
@@ -211,7 +231,7 @@ def test_figures_of_an_earlier_comparison_do_not_stay(content: dict[str, Any], t
 
 
 def test_findings_say_what_differs_and_what_luck_gives(content: dict[str, Any]) -> None:
-    primary, apart, unconfirmed, luck = findings(content)
+    primary, apart, unconfirmed, inner, luck = findings(content)
     assert primary == "The primary model, ours, has an AUC of 0.860 (0.810 to 0.910)."
     assert apart == (
         "In 1 of 2 comparisons with it the AUCs of these trained models are further apart than chance puts them: "
@@ -219,6 +239,10 @@ def test_findings_say_what_differs_and_what_luck_gives(content: dict[str, Any]) 
     )
     assert "resampled t-test" in unconfirmed
     assert "does not confirm 1 of 1: training again may not show this difference." in unconfirmed
+    assert inner == (
+        "The best model by inner AUC, which takes no test patient to know, is ours (0.872); on the test patients its "
+        "AUC is 0.860 (0.810 to 0.910)."
+    )
     assert "The largest AUC of the 3 is 0.860 (ours). If none of them knew anything, the largest would be 0.510" in luck
     assert "above 0.570 once in twenty cohorts; for a model that was not picked, that limit is 0.560" in luck
     assert "p < 0.001" in luck
@@ -232,7 +256,7 @@ def test_no_difference_is_no_proof_of_equality(content: dict[str, Any]) -> None:
 
 def test_without_a_primary_model_the_better_one_of_each_pair_is_named(content: dict[str, Any]) -> None:
     content["primary"] = content["primary_declared_in"] = None
-    apart, _, _ = findings(content)
+    apart, *_ = findings(content)
     assert "In 1 of 2 pairs of models" in apart
     assert "ours is above <b>forest</b> by 0.110" in apart
     assert "No primary model was declared." in warnings(content)[0]
@@ -249,7 +273,7 @@ def test_a_difference_that_the_folds_confirm_needs_no_second_sentence(content: d
 def test_under_repeated_cross_validation_the_resampled_t_test_decides(content: dict[str, Any]) -> None:
     for of, p in zip(content["comparisons"], (0.03, 0.65), strict=True):
         of["resampled_t"] |= {"is_repeated": True, "p_holm": p}
-    _, apart, alone, _ = findings(content)
+    _, apart, alone, *_ = findings(content)
     assert apart == (
         "In 1 of 2 comparisons with it the mean AUCs of the repeated folds are further apart than chance puts them: "
         "lasso −0.059 (resampled t p = 0.030, DeLong p = 0.142)."
@@ -311,7 +335,7 @@ def test_what_is_not_defined_is_said(content: dict[str, Any], tmp_path: Path) ->
     page = Page(write_comparison(undefined(content), tmp_path))
     assert "The test patients do not have all labels, so no AUC is defined." in page.text
     assert "AUC: The test patients have only the label benign." in page.text
-    assert not list((tmp_path / "figures").glob("*.svg"))
+    assert [path.name for path in (tmp_path / "figures").glob("*.svg")] == ["inputs.svg"]
 
 
 def test_three_labels(content: dict[str, Any], tmp_path: Path) -> None:
@@ -341,6 +365,98 @@ def test_reclassification_has_its_warning_beside_it(content: dict[str, Any], tmp
     assert len(page.values["reclassification-table", "lasso less ours idi"]) == 9
 
 
+def test_the_best_by_inner_auc_is_marked_and_its_inputs_are_ranked(content: dict[str, Any], tmp_path: Path) -> None:
+    page = Page(write_comparison(content, tmp_path))
+    row = page.text.partition("In the order in which the models were given")[2]
+    assert row.index("ours primary best by inner AUC") < row.index("<b>forest</b>")
+    assert row.count("ours primary best by inner AUC") == 1
+    assert "What ours, the best by inner AUC, looks at" in page.text
+    assert page.values["inputs-table", "deep score"] == [0.9]
+    assert page.values["inputs-table", "<i>age</i>"] == [0.41234]
+    assert "ours, the strongest 2 of 4 inputs: the mean over 252 test cases of 5 folds, 0 in a fold whose" in page.text
+    assert "They leave at most 0.0021 of an output unexplained." in page.text
+    drawn = texts(tmp_path / "figures" / "inputs.svg")
+    assert {"deep score", "5 of 5 folds", "3 of 5 folds", "Mean absolute SHAP value (log-odds)"} <= set(drawn)
+
+
+def test_inputs_of_the_network_say_by_what_method(content: dict[str, Any], tmp_path: Path) -> None:
+    content["inputs"] |= {"method": "integrated_gradients", "n_inputs": 2, "n_folds": 1}
+    page = Page(write_comparison(content, tmp_path))
+    assert "Mean absolute integrated gradient (log-odds)" in page.text
+    assert "what the pixels of the image moved is not in it" in page.text
+    assert "Folds that have it" not in page.text
+    assert "ours, every input: the mean over 252 test cases." in page.text
+
+
+def test_absent_attributions_are_said(
+    content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content["inputs"] = {"model": "ours", "absent": "The run has no attributions."}
+    page = Page(write_comparison(content, tmp_path))
+    assert "Not drawn. The run has no attributions." in page.text
+    print_comparison(content, written=tmp_path)
+    assert "strongest inputs of ours: none to show. The run has no attributions." in capsys.readouterr().out
+
+
+def test_a_published_column_is_named_as_what_it_is(
+    content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Published" not in Page(write_comparison(content, tmp_path)).text
+    content["models"][0]["published"] = {"value": 0.807, "source": "Xia et al. <2025>"}
+    content["models"][1]["inner"]["n_patients"] = 40
+    page = Page(write_comparison(content, tmp_path))
+    # After the inner figure and the test AUC with its interval.
+    assert page.values["models-table", "lasso"][4] == 0.807
+    assert len(page.values["models-table", "ours"]) == len(page.values["models-table", "lasso"]) - 1
+    note = (
+        "Published: the test AUC that the paper reports for its model of this kind (Xia et al. <2025>). It is of other "
+        "patients and other data: no target, not comparable with ours, and in no test or difference."
+    )
+    assert note in page.text
+    assert "It is of 40 to 200 patients" in page.text
+    monkeypatch.setenv("COLUMNS", "80")
+    print_comparison(content, written=tmp_path)
+    shown = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+    assert ["lasso", "0.812", "0.800", "0.750 to 0.850", "0.800", "0.807"] in rows
+    assert note in shown
+
+
+def test_of_many_pairs_the_terminal_has_those_of_the_best_by_inner_auc(
+    content: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    content["primary"] = content["primary_declared_in"] = None
+    content["comparisons"] = [pair("ours", 0.02, 0.5, 16) | {"reference": f"a{k}"} for k in range(5)]
+    content["comparisons"] += [pair(f"b{k}", 0.02, 0.5, 16) | {"reference": "lasso"} for k in range(11)]
+    print_comparison(content, written=Path("out"))
+    shown = capsys.readouterr().out
+    assert "Differences of pairs with ours, the best by inner AUC; the page has all 16" in shown
+    assert "ours minus a4" in shown
+    assert "minus lasso" not in shown
+    content["best_by_inner"] = None
+    print_comparison(content, written=Path("out"))
+    assert "b10 minus lasso" in capsys.readouterr().out
+
+
+def test_the_models_as_csv(content: dict[str, Any], tmp_path: Path) -> None:
+    content["models"][0]["published"] = {"value": 0.807, "source": "Xia et al., 2025"}
+    content["models"][2]["inner"] = None
+    write_comparison(content, tmp_path)
+    with (tmp_path / "comparison.csv").open(newline="") as stream:
+        first, ours, last = csv.DictReader(stream)
+    assert (first["model"], first["run"], first["published_auc"], first["published_source"]) == (
+        "lasso", "runs/lasso", "0.807", "Xia et al., 2025",
+    )  # fmt: skip
+    assert [float(ours[key]) for key in ("inner_auc", "auc", "auc_ci_low", "auc_ci_high", "brier")] == [
+        0.872, *numbers(content["models"][1]["figures"]["auc"]), 0.86,
+    ]  # fmt: skip
+    assert (ours["is_primary"], ours["is_best_by_inner"], first["is_primary"], first["is_best_by_inner"]) == tuple(
+        "1100"
+    )
+    assert (last["inner_auc"], last["published_auc"]) == ("", "")
+
+
 def test_too_many_pairs_are_a_table_only(content: dict[str, Any], tmp_path: Path) -> None:
     content["comparisons"] = [pair(f"m{k}", -0.01, 0.5, 50) for k in range(50)]
     page = Page(write_comparison(content, tmp_path))
@@ -355,7 +471,13 @@ def test_terminal(content: dict[str, Any], capsys: pytest.CaptureFixture[str], m
     print_comparison(content, written=Path("out/comparison.html"))
     shown = capsys.readouterr().out
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
-    assert ["ours (primary)", "0.860", "0.810 to 0.910", "0.860", "0.860", "0.860", "0.860"] in rows
+    assert [row[1:] for row in rows if row[0].startswith("ours")] == [
+        ["0.872", "0.860", "0.810 to 0.910", "0.860", "0.860", "0.860"]
+    ]
+    named = "".join(row[0] for row in rows).replace(" ", "")
+    assert "ours(primary)(bestbyinnerAUC)" in named
+    assert "strongest inputs of ours: deep score 0.9, <i>age</i> 0.412. Mean absolute SHAP value (log-odds)" in shown
+    assert "published" not in shown
     assert ["<b>forest</b>", "-0.110", "-0.160 to -0.060", "< 0.001", "0.055", "0.026"] in rows
     for text in ("Difference from ours, the primary model", "warning: Read this first.",
                  "not computed: Something: a reason [x].", "written: out/comparison.html"):  # fmt: skip

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from fusion.errors import InputError
+from fusion.report.figures.write import _of_classical
 from fusion.report.html import write_report
 from fusion.report.metric_names import METRIC_NAMES
 
 SECTIONS = ("headline", "centers", "branches-alone", "reader-differences", "reader-cuts", "center-probe")
-SECTIONS += ("subgroup-figures", "mistakes")
+SECTIONS += ("subgroup-figures", "mistakes", "published")
 
 
 class Page(HTMLParser):
@@ -39,6 +40,12 @@ class Page(HTMLParser):
 def undrawn(monkeypatch):
     """Pages without figures: for tests of words and tables, since drawing takes seconds."""
     monkeypatch.setattr("fusion.report.html.write_figures", lambda run: {})
+
+
+@pytest.fixture
+def drawn_classical(monkeypatch):
+    """Pages with the figures of a classical model alone."""
+    monkeypatch.setattr("fusion.report.figures.write._plans", _of_classical)
 
 
 def edit(run_dir, name, change):
@@ -325,3 +332,64 @@ def test_a_patient_mistaken_in_several_repeats_is_named_once(tmp_path, fake):
     fake.write_predictions(run_dir / "predictions.csv", both)
     text = Page(write_report(run_dir)).text
     assert "of 60 test patients are on the wrong side in at least one repeat" in text
+
+
+@pytest.mark.usefixtures("drawn_classical")
+def test_a_classical_run_has_its_own_section_and_figures(classical_dir):
+    page = Page(write_report(classical_dir))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    figures = ["nomogram", "shap", "selection", "selection_deep", "selection_radiomics"]
+    figures += ["lasso", "lasso_deep", "lasso_radiomics"]
+    assert [name for name in ids if name.removeprefix("figure-") in figures] == [f"figure-{name}" for name in figures]
+    assert {"made-of", "branches-alone"} <= set(ids)
+    assert {"branches", "gallery", "figure-gates", "figure-features", "figure-attribution_clinical"}.isdisjoint(ids)
+    text = page.text[: page.text.index("Configuration")]
+    for words in ("fused", "Image branch", "chose the epoch", "head “", "no “branches”", "L1 penalty"):
+        assert words not in text
+    metrics = json.loads((classical_dir / "metrics.json").read_text())
+    alone = [*(block["auc"] for block in metrics["branches"].values()), metrics["test"]["auc"]]
+    assert page.values["branches-alone"] == [x for estimate in alone for x in figures_of(estimate)]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_published_figure_is_named_as_of_others(classical_dir, finished):
+    page = Page(write_report(classical_dir))
+    assert page.values["published"] == [0.962]
+    assert "reported for such a model of other patients and other data (Su et al., Int Dent J" in page.text
+    assert "was reported for such a model" not in Page(finished / "report.html").text
+    edit(classical_dir, "config.yaml", lambda config: config["published"].update(value=None))
+    assert "was reported for such a model" not in Page(write_report(classical_dir)).text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_random_start_of_a_backbone_is_said_only_where_one_is_used(classical_dir):
+    edit(classical_dir, "config.yaml", lambda config: config["backbone"].update(weights="none"))
+    said = "The backbone of the deep features was trained from random initialization"
+    assert said in Page(write_report(classical_dir)).text
+    edit(classical_dir, "config.yaml", lambda config: config["model"].update(inputs={"clinical": "features"}))
+    assert "random initialization" not in Page(write_report(classical_dir)).text
+
+
+@pytest.mark.usefixtures("drawn_classical")
+def test_markup_in_names_of_a_classical_run_shows_as_text(classical_dir):
+    evil = "<script>alert(1)</script>"
+    for name in ("nomogram.csv", "selection.csv", "lasso_path.csv", "lasso_cv.csv", "attributions/inputs.csv"):
+        path = classical_dir / name
+        lines = [line for line in path.read_text().splitlines() if ",radiomics," not in line]  # quicker drawn
+        path.write_text("\n".join(lines).replace("us_node_status", evil).replace(",deep,", f",{evil},") + "\n")
+    edit(classical_dir, "config.yaml", lambda config: config["classifier"].update(name=evil))
+    edit(classical_dir, "config.yaml", lambda config: config["published"].update(source=evil))
+    page = Page(write_report(classical_dir))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count("alert(1)") >= 8
+
+
+@pytest.mark.usefixtures("drawn_classical")
+def test_a_classical_run_without_any_table_makes_a_page(classical_dir):
+    for name in ("nomogram.csv", "selection.csv", "lasso_path.csv", "lasso_cv.csv", "attributions/inputs.csv"):
+        (classical_dir / name).unlink()
+    edit(classical_dir, "metrics.json", lambda metrics: metrics.update(branches={}))
+    ids = {attributes.get("id") for _, attributes in Page(write_report(classical_dir)).tags}
+    assert "made-of" in ids
+    assert {"branches-alone", "figure-nomogram", "figure-lasso"}.isdisjoint(ids)

@@ -201,3 +201,40 @@ def test_a_new_center_that_may_be_at_chance(said):
 def test_a_reader_who_is_an_input(said):
     assert "BI-RADS is an input" in said(lambda metrics: metrics["readers"].update(is_input=True))
     assert "is an input" not in said(lambda metrics: metrics["readers"].update(is_input=False))
+
+
+def test_joining_scores_gains_nothing(classical_dir):
+    path = classical_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["branches"]["deep"]["auc"] = estimate(0.97, 0.9, 0.99)
+    path.write_text(json.dumps(metrics))
+    sentences = "\n".join(limitations(read_run(classical_dir)))
+    assert "The deep score alone has an AUC of 0.970, the whole model" in sentences
+    assert "fus" not in sentences
+
+
+def test_a_selection_that_kept_nothing_is_said_with_its_folds(classical_dir):
+    assert "kept no feature" not in "\n".join(limitations(read_run(classical_dir)))
+    path = classical_dir / "selection.csv"
+    empty = ("1,final,", "3,final,", "4,deep,")
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith(empty)) + "\n")
+    sentences = limitations(read_run(classical_dir))
+    assert (
+        "The selection of the final stage kept no feature in 2 of 5 folds (1, 3): every patient was given the same "
+        "probability."
+    ) in sentences
+    assert "The selection of the deep score kept no feature in 1 of 5 folds (4): it says nothing there." in sentences
+
+
+def test_an_unstable_selection_is_said(classical_dir):
+    path = classical_dir / "selection.csv"
+    header = "fold,stage,feature,coefficient,frequency\n"
+    path.write_text(header + "0,final,a,0.1,0.49\n0,final,b,0.1,0.2\n0,final,c,0.3,1.0\n0,deep,d,0.1,\n")
+    said = (
+        "The selection of the final stage is unstable: 2 of 3 selected features over the folds were selected in fewer"
+    )
+    sentences = "\n".join(limitations(read_run(classical_dir)))
+    assert said in sentences
+    assert sentences.count("unstable") == 1
+    path.write_text(header + "0,final,a,0.1,0.5\n0,final,b,0.1,0.2\n")
+    assert "unstable" not in "\n".join(limitations(read_run(classical_dir)))

@@ -131,3 +131,25 @@ def test_a_model_without_a_backbone_claims_none(said, run_dir):
     assert "branch" not in text
     assert "harmonized" not in text
     assert "calibration was" not in text
+
+
+def test_a_classical_model_has_no_branches_no_head_and_no_epoch(classical_dir):
+    text = " ".join(methods(read_run(classical_dir)))
+    assert "Backbone of the deep features: resnet18, started from the weights" in text
+    assert "Radiomics: PyRadiomics features in true 2D." in text
+    assert "On out-of-fold predictions of 5 inner folds within each fold’s training patients were chosen" in text
+    for words in ("branch", "head “", "L1 penalty", "epoch"):
+        assert words not in text
+
+
+def test_a_classical_model_of_clinical_columns_says_nothing_of_features_and_images(classical_dir):
+    path = classical_dir / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["model"]["inputs"] = {"clinical": "features"}
+    config |= {"stability": {"name": "none"}, "harmonization": {"name": "none"}}
+    config["split"]["n_inner_folds"] = 1
+    path.write_text(yaml.safe_dump(config))
+    text = " ".join(methods(read_run(classical_dir)))
+    for words in ("PyRadiomics", "Backbone", "stability", "harmonized", "epoch"):
+        assert words not in text
+    assert "held out as its inner part; on it were chosen the thresholds and the calibration." in text

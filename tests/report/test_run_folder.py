@@ -54,6 +54,10 @@ def test_simulated_cohort_is_known_by_its_config(run_dir, cohort, expected):
         ("features.csv", "fold,name\n", "feature"),
         ("features.csv", "", "features.csv"),
         ("attributions/clinical.csv", "case_id,fold,name,value\n1,0,Age,x\n", "clinical.csv"),
+        ("attributions/inputs.csv", "case_id,fold,name,value\n1,0,Age,1\n", "unit"),
+        ("selection.csv", "fold,stage,feature\n", "frequency"),
+        ("lasso_cv.csv", "fold,stage,lambda\n", "deviance"),
+        ("nomogram.csv", "fold,variable,label,value\n0,a,b,c\n", "nomogram.csv"),
     ],
 )
 def test_unreadable_files_are_named_with_the_reason(run_dir, name, content, message):
@@ -87,3 +91,24 @@ def test_what_each_fold_chose_is_read(run_dir):
         (folder / "fold.json").write_text(json.dumps({"setting": setting}))
     (run_dir / "fold_2").mkdir()
     assert read_run(run_dir).chosen == {0: {"l1": 0.01}}
+
+
+def test_tables_of_a_classical_run(classical, finished):
+    run = read_run(classical)
+    assert run.is_classical
+    assert run.inputs == {"clinical": "features", "radiomics": "score", "deep": "score"}
+    assert run.candidates[1] == {"radiomics": 753, "deep": 32, "clinical": 25}
+    assert {"selection", "lasso_cv", "lasso_path", "nomogram"} <= {k for k, v in vars(run).items() if v is not None}
+    assert set(run.attributions) == {"inputs"}
+    network = read_run(finished)
+    assert not network.is_classical
+    assert (network.inputs, network.candidates, network.nomogram) == ({}, {}, None)
+
+
+def test_a_frequency_that_was_not_measured_is_nan(run_dir):
+    (run_dir / "selection.csv").write_text(
+        "fold,stage,feature,coefficient,frequency\n0,final,a,0.1,\n0,final,b,1,0.5\n"
+    )
+    frequencies = read_run(run_dir).selection["frequency"]
+    assert np.isnan(frequencies[0])
+    assert frequencies[1] == 0.5

@@ -78,3 +78,8 @@ def test_a_reader_who_is_an_input_has_no_column_of_both(run_dir):
     path.write_text(json.dumps(metrics))
     (table,) = reader_tables(read_run(run_dir))
     assert [column.title for column in table.columns] == ["Reader (BI-RADS)", "Model"]
+
+
+def test_the_inner_part_of_a_classical_run_chose_no_epoch(classical):
+    columns = [column.title for table in part_tables(read_run(classical)) for column in table.columns]
+    assert "Inner part" in columns

@@ -48,3 +48,11 @@ def test_an_older_or_unlabeled_run_prints_too(printed):
 def test_undefined_is_said(printed, fake):
     text = printed(lambda metrics: metrics["test"].update(calibration_slope=fake.estimate(None, 5)))
     assert "undefined" in text
+
+
+@pytest.mark.parametrize("branches", [{}, None])
+def test_a_model_without_branches_prints_nothing_of_them(printed, branches):
+    assert "AUC of image alone" in printed(lambda metrics: None)
+    text = printed(lambda metrics: metrics.update(branches=branches))
+    assert "alone" not in text
+    assert "report.html" in text

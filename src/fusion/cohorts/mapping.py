@@ -10,7 +10,7 @@ from typing import Any, get_args
 from fusion.cohorts.section import Section
 from fusion.cohorts.values import ColumnFormat, normalized
 from fusion.errors import InputError, Problem
-from fusion.records import ClinicalColumn, Kind
+from fusion.records import ClinicalColumn, Kind, Source
 
 ADVICE = (
     "Mend the table, or the mapping in conf/cohort/ (table.yaml there documents every key), or override a key on the "
@@ -155,7 +155,9 @@ def read_mapping(config: Mapping[str, Any]) -> tuple[TableMapping, list[Problem]
     formats = list(_formats(section.section("clinical")))
     # Without levels it is banned and no more: a score whose order is unknown cannot be evaluated.
     reader = (
-        _format(score_column, "ordered", score) if score_column and (score_is_input or score.words("levels")) else None
+        _format(score_column, "ordered", "ultrasound", score)
+        if score_column and (score_is_input or score.words("levels"))
+        else None
     )
     if score_is_input:
         formats.append(reader)
@@ -252,13 +254,20 @@ def _formats(clinical: Section) -> Iterator[ColumnFormat | None]:
         section = clinical.section(name)
         kind = section.value("kind")
         if kind in get_args(Kind):
-            section.allow(("kind", *_KEYS_OF_KIND[kind]))
-            yield _format(name, kind, section)
+            section.allow(("kind", *_KEYS_OF_KIND[kind], "source"))
+            yield _format(name, kind, _source(section), section)
         else:
             section.complain("kind", f"one of {', '.join(get_args(Kind))}", kind)
 
 
-def _format(name: str, kind: Kind, section: Section) -> ColumnFormat | None:
+def _source(section: Section) -> Source:
+    source = section.value("source")
+    if source not in (None, *get_args(Source)):
+        section.complain("source", f"{' or '.join(get_args(Source))} (when left out: patient)", source)
+    return "ultrasound" if source == "ultrasound" else "patient"
+
+
+def _format(name: str, kind: Kind, source: Source, section: Section) -> ColumnFormat | None:
     keys = _KEYS_OF_KIND[kind]
     n_problems = len(section.problems)
     words = {key: section.words(key) if key in keys else () for key in ("levels", "empty", "yes", "no")}
@@ -272,7 +281,7 @@ def _format(name: str, kind: Kind, section: Section) -> ColumnFormat | None:
     if len(section.problems) > n_problems:
         return None
     return ColumnFormat(
-        column=ClinicalColumn(name=name, kind=kind, unit=unit, levels=words["levels"]),
+        column=ClinicalColumn(name=name, kind=kind, unit=unit, levels=words["levels"], source=source),
         separator=separator,
         **{key: tuple(normalized(word) for word in words[key]) for key in ("empty", "yes", "no")},
     )

@@ -6,21 +6,23 @@ import csv
 import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fusion.cohorts.simulation.outcome import intercept_for
+from fusion.cohorts.simulation.outcome import intercepts_of
 from fusion.cohorts.simulation.patient import Patient, simulate_patient
-from fusion.cohorts.simulation.settings import Simulation, read_settings
+from fusion.cohorts.simulation.settings import Quota, Simulation, read_settings
 from fusion.cohorts.simulation.truth import describe_truth
 from fusion.storage import content_key, file_digest
 
 TABLE, TRUTH, IMAGES, MASKS = "table.csv", "truth.json", "images", "masks"
 _SEAL = "files.json"
+# A patient's center, and the outcome that the patient must have, or None.
+Place = tuple[str, str | None]
 # Speckle does not compress; more effort costs a third of the time and saves next to nothing.
 _COMPRESSION = 1
 
@@ -70,32 +72,40 @@ def _write_cohort(settings: Simulation, folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     n_digits = max(3, len(str(settings.n_patients)))
     ids = [f"P{number:0{n_digits}}" for number in range(1, settings.n_patients + 1)]
-    intercepts = {name: intercept_for(center.prevalence, settings.weights) for name, center in settings.centers.items()}
+    intercepts = intercepts_of(settings)
     # NumPy's and Pillow's loops run side by side in threads, which start at once where processes would import first.
     drawn = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_write_patient)(settings, index, center, intercepts[center], ids[index], folder)
-        for index, center in enumerate(_allocate(settings))
+        delayed(_write_patient)(settings, index, place, intercepts[place[0]], ids[index], folder)
+        for index, place in enumerate(_allocate(settings))
     )
     patients: dict[str, Patient] = dict(zip(ids, drawn, strict=True))
-    _write_table(patients, folder / TABLE)
+    _write_table(settings, patients, folder / TABLE)
     (folder / TRUTH).write_text(json.dumps(describe_truth(settings, patients), indent=1))
     (folder / _SEAL).write_text(json.dumps(_digests(folder), indent=1))
 
 
 def _write_patient(
-    settings: Simulation, index: int, center: str, intercept: float, patient_id: str, folder: Path
+    settings: Simulation, index: int, place: Place, intercept: float, patient_id: str, folder: Path
 ) -> Patient:
     from PIL import Image
 
-    patient, scan = simulate_patient(settings, index, center, intercept)
+    center, label = place
+    patient, scan = simulate_patient(settings, index, center, intercept, label=label)
     for name, pixels in ((IMAGES, scan.image), (MASKS, scan.mask)):
         Image.fromarray(pixels).save(folder / name / f"{patient_id}.png", compress_level=_COMPRESSION)
     return patient
 
 
-def _write_table(patients: Mapping[str, Patient], path: Path) -> None:
+def _write_table(settings: Simulation, patients: Mapping[str, Patient], path: Path) -> None:
+    part = {} if settings.parts is None else {"part": settings.parts}
     rows = [
-        {"id": patient_id, "center": patient.center, **patient.row, "diagnosis": patient.label}
+        {
+            "id": patient_id,
+            "center": patient.center,
+            **{name: of_center[patient.center] for name, of_center in part.items()},
+            **patient.row,
+            "diagnosis": patient.label,
+        }
         for patient_id, patient in patients.items()
     ]
     with path.open("w", newline="") as stream:
@@ -104,14 +114,22 @@ def _write_table(patients: Mapping[str, Patient], path: Path) -> None:
         writer.writerows(rows)
 
 
-def _allocate(settings: Simulation) -> list[str]:
-    """The center of each patient: each as many as its share, in random order."""
-    names = list(settings.centers)
+def _allocate(settings: Simulation) -> list[Place]:
+    """The place of each patient, in random order: as many as the design says, or else as the centers' shares do."""
+    places, counts = _shared(settings) if settings.design is None else _designed(settings.design, settings.labels)
+    order = np.random.default_rng(settings.seed).permutation(np.repeat(np.arange(len(places)), counts))
+    return [places[index] for index in order]
+
+
+def _shared(settings: Simulation) -> tuple[list[Place], Sequence[int]]:
     shares = np.cumsum([center.share for center in settings.centers.values()])
     ends = np.rint(shares / shares[-1] * settings.n_patients).astype(int)
-    counts = np.diff(ends, prepend=0)
-    order = np.random.default_rng(settings.seed).permutation(np.repeat(np.arange(len(names)), counts))
-    return [names[index] for index in order]
+    return [(name, None) for name in settings.centers], list(np.diff(ends, prepend=0))
+
+
+def _designed(design: Mapping[str, Quota], labels: tuple[str, str]) -> tuple[list[Place], Sequence[int]]:
+    places: list[Place] = [(name, label) for name in design for label in labels]
+    return places, [count for quota in design.values() for count in (quota.n - quota.positive, quota.positive)]
 
 
 def _is_whole(folder: Path) -> bool:

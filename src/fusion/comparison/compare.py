@@ -13,6 +13,8 @@ from fusion.comparison.auc_difference import fold_differences
 from fusion.comparison.best_of_k import best_of_k, quantiles
 from fusion.comparison.entries import Entries, read_entries
 from fusion.comparison.holm import holm
+from fusion.comparison.inner import InnerAuc, best_by_inner, inner_auc
+from fusion.comparison.inputs import rank_inputs
 from fusion.comparison.pair import compare_pair, number
 from fusion.comparison.primary import Primary, find_primary
 from fusion.comparison.reclassification import WARNING
@@ -22,8 +24,10 @@ from fusion.evaluation.calibration import brier
 from fusion.evaluation.discrimination import delong, delong_fold_mean, macro_auc
 from fusion.evaluation.estimate import Estimate
 from fusion.evaluation.proportion import proportion
+from fusion.runs.folder import INNER
 
 _N_BINS = 40
+_N_INPUTS = 15
 _LEVELS_OF_LUCK = (0.5, 0.95, 0.99)
 
 
@@ -77,6 +81,8 @@ def compare_runs(runs: Sequence[str], asked: Asked) -> dict[str, Any]:
     point = evaluation.get("threshold")
     rows = side_by_side(entries, point)
     names = [model.name for model in entries.models]
+    inner = [None if m.inner is None else inner_auc(m.inner, level=intervals["level"]) for m in entries.models]
+    best = best_by_inner(inner)
     comparisons = [
         {"model": names[model], "reference": names[reference]}
         | compare_pair(
@@ -95,11 +101,13 @@ def compare_runs(runs: Sequence[str], asked: Asked) -> dict[str, Any]:
         **_describe(entries, rows, primary),
         **intervals,
         "operating_point": point if rows.called is not None else None,
-        "models": _models(entries, rows, primary, intervals),
+        "models": _models(entries, rows, primary, inner, intervals),
+        "best_by_inner": None if best is None else names[best],
+        "inputs": None if best is None else _inputs(entries, best),
         "comparisons": comparisons,
         "best_of_k": _best_of_k(rows, names, asked, seed=intervals["seed"]),
         **({"reclassification_warning": WARNING} if asked.reclassification else {}),
-        "skipped": [{"what": what, "why": why} for what, why in _skipped(entries, rows, asked, point)],
+        "skipped": [{"what": what, "why": why} for what, why in _skipped(entries, rows, inner, asked, point)],
     }
 
 
@@ -132,17 +140,28 @@ def _describe(entries: Entries, rows: Rows, primary: Primary | None) -> dict[str
 
 
 def _models(
-    entries: Entries, rows: Rows, primary: Primary | None, intervals: Mapping[str, Any]
+    entries: Entries,
+    rows: Rows,
+    primary: Primary | None,
+    inner: Sequence[InnerAuc | None],
+    intervals: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     return [
         {
             "name": model.name,
             "run": str(model.source),
             "is_primary": primary is not None and primary.place == place,
+            "inner": None if of_inner is None else of_inner._asdict(),
             "figures": {name: figure.as_json() for name, figure in _figures(rows, place, intervals).items()},
+            "published": None if model.published is None else model.published._asdict(),
         }
-        for place, model in enumerate(entries.models)
+        for place, (model, of_inner) in enumerate(zip(entries.models, inner, strict=True))
     ]
+
+
+def _inputs(entries: Entries, best: int) -> dict[str, Any]:
+    model = entries.models[best]
+    return {"model": model.name} | rank_inputs(model.source, model.config, n_shown=_N_INPUTS)
 
 
 def _figures(rows: Rows, place: int, intervals: Mapping[str, Any]) -> dict[str, Estimate]:
@@ -206,8 +225,14 @@ def _best_of_k(rows: Rows, names: Sequence[str], asked: Asked, *, seed: int) -> 
     }
 
 
-def _skipped(entries: Entries, rows: Rows, asked: Asked, point: str | None) -> Iterator[tuple[str, str]]:
+def _skipped(
+    entries: Entries, rows: Rows, inner: Sequence[InnerAuc | None], asked: Asked, point: str | None
+) -> Iterator[tuple[str, str]]:
     """What was not computed, and why."""
+    without = [model.name for model, of_model in zip(entries.models, inner, strict=True) if of_model is None]
+    if without:
+        why = f"No predictions of training patients with every label ({INNER}): {', '.join(without)}."
+        yield "The best model by inner AUC, and its inputs", why
     if not rows.is_binary:
         yield "DeLong’s test, net benefit" + ", NRI and IDI" * asked.reclassification, "They need two labels."
     elif rows.called is None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fusion.comparison.names import leaves, name_runs
+from fusion.comparison.published import Published, read_published
 from fusion.errors import FusionError, InputError, Problem
-from fusion.records import UNLABELED, Predictions
-from fusion.runs.folder import RunFolder
+from fusion.evaluation.evaluate import of_part
+from fusion.evaluation.pooling import pool_cases
+from fusion.records import Predictions
+from fusion.runs.folder import INNER, RunFolder
 from fusion.runs.tables import read_predictions
 
 _ADVICE = (
@@ -21,6 +24,8 @@ _ADVICE = (
 
 # Groups of the configuration that decide who is in which part.
 _DIVIDES = ("seed", "split", "cohort")
+# What is in them and divides nobody: where the cohort lies, and what is done within the training patients.
+_DIVIDES_NOT = ("cohort.root", "split.n_inner_folds", "split.grid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +34,14 @@ class Entry:
 
     Attributes:
         name: Unique among the models.
-        aliases: Other words that mean this model where one is asked for: the parts of its name, its folder.
+        aliases: Other words that mean this model where one is asked for: the parts of its name, its folder, the options
+            of its groups.
         source: Where it comes from.
         config: Of its run.
         test: Labeled test rows, one per patient and fold; the same rows in the same order for all models.
         thresholds: Operating point → fold → frozen threshold of this model; empty with more than two labels.
+        inner: Labeled inner predictions of training patients, one per patient and fold; None where the run has none.
+        published: What a paper reported of the same kind of model, if the run says so.
     """
 
     name: str
@@ -42,6 +50,8 @@ class Entry:
     config: Mapping[str, Any]
     test: Predictions
     thresholds: Mapping[str, Mapping[int, float]]
+    inner: Predictions | None
+    published: Published | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +84,7 @@ def read_entries(runs: Sequence[str]) -> Entries:
     given = [_parse(run) for run in runs]
     folders = [RunFolder.open(path) for _, path in given]
     _refuse_too_few(folders)
-    tables = _read(folders)
+    tables, inner = _read(folders)
     problems = [problem for folder in folders[1:] for problem in _differences(folders[0], folder, tables)]
     if problems:
         raise InputError("These runs cannot be compared", problems, _ADVICE)
@@ -90,11 +100,13 @@ def read_entries(runs: Sequence[str]) -> Entries:
         models=tuple(
             Entry(
                 name=name,
-                aliases=frozenset({name, ", ".join(of_run), *of_run, folder.path.name}),
+                aliases=frozenset({name, ", ".join(of_run), *of_run, folder.path.name, *_options(folder.config)}),
                 source=folder.path,
                 config=folder.config,
                 test=replace(test, model=name),
                 thresholds=folder.thresholds,
+                inner=inner.get(folder.path),
+                published=read_published(folder.config, folder.path),
             )
             for name, of_run, folder, test in zip(names, parts, folders, tests, strict=True)
         ),
@@ -102,6 +114,15 @@ def read_entries(runs: Sequence[str]) -> Entries:
         fold_sizes={number: _sizes(planned, number) for number in finished},
         n_planned=len({number for folds in planned.values() for number in folds}),
     )
+
+
+def _options(config: Mapping[str, Any]) -> Iterator[str]:
+    """``model=radiomics`` and ``model.name=radiomics`` for every group that has a name; and the kind of model."""
+    for group, content in config.items():
+        if isinstance(content, Mapping) and isinstance(content.get("name"), str):
+            yield from (f"{group}={content['name']}", f"{group}.name={content['name']}")
+            if group == "model":
+                yield content["name"]
 
 
 def _parse(run: str) -> tuple[str | None, Path]:
@@ -131,9 +152,11 @@ def _refuse_same_names(names: Sequence[str]) -> None:
         )
 
 
-def _read(folders: Sequence[RunFolder]) -> dict[Path, Predictions]:
-    """Predictions by folder."""
-    tables, problems = {}, []
+def _read(folders: Sequence[RunFolder]) -> tuple[dict[Path, Predictions], dict[Path, Predictions]]:
+    """Predictions, and inner predictions of the runs that have them, by folder."""
+    tables: dict[Path, Predictions] = {}
+    inner: dict[Path, Predictions] = {}
+    problems: list[Problem] = []
     for folder in folders:
         missing = [name for name in ("split.csv", "predictions.csv") if not (folder.path / name).is_file()]
         problems += [
@@ -145,13 +168,16 @@ def _read(folders: Sequence[RunFolder]) -> dict[Path, Predictions]:
         try:
             tables[folder.path] = read_predictions(folder.path / "predictions.csv", model=folder.path.name)
             _ = folder.read_parts(), folder.thresholds
+            if (folder.path / INNER).is_file():
+                cases = read_predictions(folder.path / INNER, model=folder.path.name)
+                inner[folder.path] = of_part(pool_cases(cases), "validation")
         except (ValueError, KeyError, OSError) as error:
+            required = "split.csv, tables of predictions and fold.json as a run writes them"
             came = f"{type(error).__name__}: {error}"
-            problems.append(Problem(where=str(folder.path), required="split.csv, predictions.csv and fold.json as a "
-                                    "run writes them", came=came))  # fmt: skip
+            problems.append(Problem(where=str(folder.path), required=required, came=came))
     if problems:
         raise InputError("Runs to compare", problems, "Finish the runs first: python train.py resume=RUN")
-    return tables
+    return tables, inner
 
 
 def _differences(first: RunFolder, other: RunFolder, tables: Mapping[Path, Predictions]) -> Iterator[Problem]:
@@ -201,7 +227,7 @@ def _other_split(first: RunFolder, other: RunFolder) -> Problem:
 def _likely_cause(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """In what the configurations differ that divides patients, e.g. ``seed 2 against 1``."""
     required, came = (
-        {key: value for key, value in leaves(config) if key.partition(".")[0] in _DIVIDES and key != "cohort.root"}
+        {key: value for key, value in leaves(config) if key.partition(".")[0] in _DIVIDES and key not in _DIVIDES_NOT}
         for config in (first, other)
     )
     differ = [key for key in dict.fromkeys((*required, *came)) if required.get(key) != came.get(key)]
@@ -234,8 +260,7 @@ def _other_rows(first: RunFolder, other: RunFolder, required: Predictions, came:
 
 
 def _test(predictions: Predictions) -> Predictions:
-    rows = zip(predictions.parts, predictions.labels, strict=True)
-    return predictions.select(part == "test" and label != UNLABELED for part, label in rows)
+    return of_part(predictions, "test")
 
 
 def _by_key(predictions: Predictions) -> dict[tuple[str, int], str]:

@@ -10,12 +10,16 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.classical.model import ClassicalModel
+from fusion.classical.rows import Sources
 from fusion.explanation.integrated_gradients import Explanation, explain, spread_cases
 from fusion.explanation.overlay import write_overlay
+from fusion.explanation.shap_values import explain_inputs, write_inputs
 from fusion.imaging.store import Crops
 from fusion.records import Attribution, Case, FeatureTable
 from fusion.runs.tables import write_rows
 from fusion.training.fitted import FittedModel
+from fusion.training.model import Model
 
 _HEADER = ("case_id", "fold", "name", "value", "completeness_error")
 
@@ -24,14 +28,17 @@ def write_explanations(
     out_dir: Path,
     *,
     images_dir: Path,
-    model: FittedModel,
+    model: Model,
     cases: Sequence[Case],
     probabilities: NDArray[np.float64],
     crops: Crops,
     features: FeatureTable,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write ``radiomics.csv``, ``clinical.csv`` and a picture ``<case_id>.png`` of some of the cases.
+    """Write what moved a model's predictions.
+
+    Of the network, integrated gradients: ``radiomics.csv``, ``clinical.csv`` and a picture ``<case_id>.png`` of some of
+    the cases. Of a classical model, SHAP values of its final stage's inputs: ``inputs.csv``.
 
     Args:
         out_dir: Folder of the tables.
@@ -40,10 +47,44 @@ def write_explanations(
         cases: N cases to choose from.
         probabilities: (N,) of the positive label.
         crops, features: That hold the cases.
-        settings: ``conf/explain``: ``name``, and ``n_cases`` and ``n_steps`` unless it is ``none``.
+        settings: ``conf/explain``.
     """
     if settings["name"] == "none":
         return
+    if isinstance(model, ClassicalModel):
+        _explain_inputs(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
+    elif isinstance(model, FittedModel):
+        _explain_branches(out_dir, images_dir, model, cases, probabilities, crops, features, settings)
+
+
+def _explain_inputs(
+    out_dir: Path, model: ClassicalModel, cases: Sequence[Case], sources: Sources, settings: Mapping[str, Any]
+) -> None:
+    if not model.final_names:
+        return
+    joined = model.join(cases, sources)
+    table = explain_inputs(
+        model.final,
+        names=model.final_names,
+        background=model.background,
+        rows=np.where(np.isnan(joined), model.fills, joined)[:, model.chosen],
+        case_ids=[case.case_id for case in cases],
+        seed=model.fold,
+        **settings["inputs"],
+    )
+    write_inputs(out_dir / "inputs.csv", table, model.fold)
+
+
+def _explain_branches(
+    out_dir: Path,
+    images_dir: Path,
+    model: FittedModel,
+    cases: Sequence[Case],
+    probabilities: NDArray[np.float64],
+    crops: Crops,
+    features: FeatureTable,
+    settings: Mapping[str, Any],
+) -> None:
     picks = spread_cases(probabilities, settings["n_cases"])
     picked = [cases[row] for row in picks]
     explanation = explain(model, model.assemble(picked, crops=crops, features=features), n_steps=settings["n_steps"])

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fusion.comparison.compare import Asked, compare_runs
+from fusion.report.comparison_notes import inner_note, input_unit, published_note
 from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, short_p, warnings
 from fusion.report.figures.comparison import plan_comparison
 from fusion.report.figures.style import percent_text
 from fusion.report.figures.write import Drawing, write_drawing
 from fusion.report.html import page_environment
+from fusion.runs.tables import write_rows
 from fusion.storage import atomic_path, write_json
 
 _TEMPLATE = "comparison.html.j2"
@@ -46,7 +48,9 @@ def report_comparison(runs: Sequence[str], asked: Asked, *, out_dir: Path | None
 
 
 def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
-    """Write ``comparison.json``, ``figures/*.svg`` and ``comparison.html``; no request leaves the page.
+    """Write ``comparison.json``, ``comparison.csv`` (a row per model), ``figures/*.svg`` and ``comparison.html``.
+
+    No request leaves the page.
 
     Args:
         comparison: The content of comparison.json.
@@ -56,6 +60,7 @@ def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
         The path of the page.
     """
     write_json(out_dir / "comparison.json", comparison)
+    write_rows(out_dir / "comparison.csv", *_table(comparison))
     plans = list(plan_comparison(comparison))
     _forget_others(out_dir / "figures", {plan.name for plan in plans})
     drawings = {plan.name: write_drawing(plan, out_dir / "figures" / f"{plan.name}.svg") for plan in plans}
@@ -68,6 +73,27 @@ def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of the models; what is not defined is empty."""
+    figures = list(comparison["models"][0]["figures"])
+    parts = ("value", "ci_low", "ci_high")
+    header = ["model", "run", "is_primary", "is_best_by_inner", "inner_auc"]
+    header += [name if part == "value" else f"{name}_{part}" for name in figures for part in parts]
+    rows: list[list[object]] = [
+        [
+            model["name"],
+            model["run"],
+            int(model["is_primary"]),
+            int(model["name"] == comparison["best_by_inner"]),
+            (model["inner"] or {}).get("auc"),
+            *(model["figures"][name][part] for name in figures for part in parts),
+            *((model["published"] or {}).get(key) for key in ("value", "source")),
+        ]
+        for model in comparison["models"]
+    ]
+    return [*header, "published_auc", "published_source"], rows
 
 
 def _forget_others(folder: Path, names: set[str]) -> None:
@@ -84,6 +110,9 @@ def _context(comparison: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> 
         "findings": findings(comparison),
         "warnings": warnings(comparison),
         "explanations": explanations(comparison),
+        "inner_note": inner_note(comparison),
+        "published_note": published_note(comparison),
+        "input_unit": input_unit(comparison["inputs"]) if (comparison["inputs"] or {}).get("ranking") else None,
         "calls": [name for name in ("accuracy", "sensitivity", "specificity") if name in _calls(comparison)],
         "reclassification_names": RECLASSIFICATION_NAMES,
     }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_FIGURES = {"brier": "Brier", "sensitivity": "sens.", "specificity": "spec.", "accuracy": "acc."}
+_N_INPUTS, _MOST_PAIRS = 5, 15
+_FIGURES = {"sensitivity": "sens.", "specificity": "spec.", "accuracy": "acc."}
+# Beside a published column there is room for these in 80 characters.
+_FIGURES_BESIDE = {"accuracy": "acc."}
 
 
 def print_comparison(comparison: Mapping[str, Any], *, written: Path) -> None:
@@ -22,11 +25,14 @@ def print_comparison(comparison: Mapping[str, Any], *, written: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from fusion.report.comparison_notes import inner_note, published_note
     from fusion.report.comparison_words import findings, warnings
 
     console = Console()
     console.print()
     console.print(_models(comparison))
+    for note in filter(None, (inner_note(comparison), published_note(comparison))):
+        console.print(escape(note), soft_wrap=True)
     console.print(_differences(comparison))
     for sentence in findings(comparison):
         console.print(escape(sentence), soft_wrap=True)
@@ -36,6 +42,8 @@ def print_comparison(comparison: Mapping[str, Any], *, written: Path) -> None:
         console.print(f"[bold yellow]warning:[/bold yellow] {comparison['reclassification_warning']}", soft_wrap=True)
     for skip in comparison["skipped"]:
         console.print(f"[yellow]not computed:[/yellow] {escape(skip['what'])}: {escape(skip['why'])}", soft_wrap=True)
+    if comparison["inputs"] is not None:
+        console.print(escape(_inputs(comparison["inputs"])), soft_wrap=True)
     console.print(f"written: {escape(str(written))}", soft_wrap=True)
 
 
@@ -43,15 +51,22 @@ def _models(comparison: Mapping[str, Any]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = [name for name in _FIGURES if name in comparison["models"][0]["figures"]]
+    has_published = any(model["published"] for model in comparison["models"])
+    heads = _FIGURES_BESIDE if has_published else _FIGURES
+    shown = [name for name in heads if name in comparison["models"][0]["figures"]]
     table = Table(title=f"{len(comparison['models'])} models, {comparison['n_patients']} test patients")
     table.add_column("model", overflow="fold")
-    for head in ("AUC", "interval", *(_FIGURES[name] for name in shown)):
+    last = ["published"] if has_published else []
+    for head in ("inner", "AUC", "interval", *(heads[name] for name in shown), *last):
         table.add_column(head, justify="right", no_wrap=True)
     for model in comparison["models"]:
+        figures, inner, published = model["figures"], model["inner"], model["published"]
+        is_best = model["name"] == comparison["best_by_inner"]
         mark = " [bold](primary)[/bold]" if model["is_primary"] else ""
-        figures = model["figures"]
-        cells = [_value(figures["auc"]), _interval(figures["auc"]), *(_value(figures[name]) for name in shown)]
+        mark += " [bold](best by inner AUC)[/bold]" if is_best else ""
+        cells = [f"{inner['auc']:.3f}" if inner else "–", _value(figures["auc"]), _interval(figures["auc"])]
+        cells += [_value(figures[name]) for name in shown]
+        cells += [f"{published['value']:.3f}" if published else "–"] if has_published else []
         table.add_row(f"{escape(model['name'])}{mark}", *cells)
     return table
 
@@ -63,9 +78,8 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
     from fusion.report.comparison_words import auc_test, short_p
 
     primary, calls = comparison["primary"], comparison["comparisons"][0]["calls"]
-    table = Table(
-        title=escape(f"Difference from {primary}, the primary model" if primary else "Differences of all pairs")
-    )
+    pairs, title = _shown_pairs(comparison)
+    table = Table(title=escape(title))
     table.add_column("model", overflow="fold")
     for head in ("AUC", "interval", "p", "Brier", *(("p of calls",) if calls else ())):
         table.add_column(head, justify="right", no_wrap=True)
@@ -73,13 +87,33 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
         "; of calls by McNemar’s exact test" if calls else ""
     )
     undefined: Mapping[str, Any] = {"difference": {"value": None, "ci_low": None, "ci_high": None}, "p_holm": None}
-    for pair in comparison["comparisons"]:
+    for pair in pairs:
         name = pair["model"] if primary else f"{pair['model']} minus {pair['reference']}"
         test = auc_test(pair) if pair["auc"] else undefined
         cells = [_value(test["difference"]), _interval(test["difference"]), short_p(test["p_holm"])]
         cells += [_value(pair["brier"]), *([short_p(pair["calls"]["accuracy"]["p_holm"])] if calls else [])]
         table.add_row(escape(name), *cells)
     return table
+
+
+def _shown_pairs(comparison: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], str]:
+    """All comparisons, or of too many for a terminal those with the best model by inner AUC; and what they are."""
+    pairs, primary, best = comparison["comparisons"], comparison["primary"], comparison["best_by_inner"]
+    if primary:
+        return pairs, f"Difference from {primary}, the primary model"
+    if best is None or len(pairs) <= _MOST_PAIRS:
+        return pairs, "Differences of all pairs"
+    with_best = [pair for pair in pairs if best in (pair["model"], pair["reference"])]
+    return with_best, f"Differences of pairs with {best}, the best by inner AUC; the page has all {len(pairs)}"
+
+
+def _inputs(inputs: Mapping[str, Any]) -> str:
+    from fusion.report.comparison_notes import input_unit
+
+    if "absent" in inputs:
+        return f"strongest inputs of {inputs['model']}: none to show. {inputs['absent']}"
+    strongest = ", ".join(f"{of['name']} {of['strength']:.3g}" for of in inputs["ranking"][:_N_INPUTS])
+    return f"strongest inputs of {inputs['model']}: {strongest}. {input_unit(inputs)}; the page has more."
 
 
 def _value(figure: Mapping[str, Any]) -> str:

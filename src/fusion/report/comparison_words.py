@@ -26,7 +26,7 @@ class Explanation(NamedTuple):
 
 def findings(comparison: Mapping[str, Any]) -> list[str]:
     """What was found, the most important first."""
-    return [*_differences(comparison), *_luck(comparison)]
+    return [*_differences(comparison), *_best_by_inner(comparison), *_luck(comparison)]
 
 
 def warnings(comparison: Mapping[str, Any]) -> list[str]:
@@ -127,6 +127,17 @@ def _pair(pair: Mapping[str, Any], primary: str | None, *, is_repeated: bool) ->
         return f"{pair['model']} {'+' * (value > 0)}{number_text(value, 3)} ({p})"
     better, worse = (pair["model"], pair["reference"]) if value > 0 else (pair["reference"], pair["model"])
     return f"{better} is above {worse} by {number_text(abs(value), 3)} ({p})"
+
+
+def _best_by_inner(comparison: Mapping[str, Any]) -> Iterator[str]:
+    best = comparison["best_by_inner"]
+    if best is not None:
+        model = next(model for model in comparison["models"] if model["name"] == best)
+        inner, test = number_text(model["inner"]["auc"], 3), interval_text(model["figures"]["auc"])
+        yield (
+            f"The best model by inner AUC, which takes no test patient to know, is {best} ({inner}); on the test "
+            f"patients its AUC is {test}."
+        )
 
 
 def _luck(comparison: Mapping[str, Any]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from fusion.report.inner import inner_text
 from fusion.report.limitations import limitations, warnings
 from fusion.report.methods import RANDOM_START, methods, split_text, starts_at_random
 from fusion.report.mistakes import worst_mistakes
+from fusion.report.recipe import recipe
 from fusion.report.run_folder import FinishedRun, read_run
 from fusion.report.tables import (
     center_tables,
@@ -121,6 +122,8 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "reader_directions": direction_text(of_readers),
         "inner_text": inner_text(run),
         "methods": methods(run),
+        "recipe": recipe(run),
+        "published": _published(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],
         "n_mistakes": len(mistakes),
@@ -145,6 +148,12 @@ def _facts(run: FinishedRun) -> dict[str, str]:
         "Test patients": f"{len(set(run.test.patient_ids))}",
         "Split": split_text(run),
     }
+
+
+def _published(run: FinishedRun) -> Mapping[str, Any] | None:
+    """What a paper reported of such a model: its ``value`` and ``source``."""
+    published = run.config.get("published")
+    return published if isinstance(published, Mapping) and published.get("value") is not None else None
 
 
 def _overlays(run: FinishedRun) -> list[Overlay]:

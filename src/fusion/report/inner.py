@@ -11,7 +11,7 @@ def inner_text(run: FinishedRun) -> str:
     """The predictions that calibration and thresholds were chosen on, after ``on``."""
     n = n_inner_folds(run)
     if n == 1:
-        return "predictions of each fold’s inner part, which also chose the epoch"
+        return f"predictions of each fold’s inner part{', which also chose the epoch' if run.has_epochs else ''}"
     return f"out-of-fold predictions of all training patients of each fold ({n} inner folds)"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fusion.report.inner import calibration_name, chosen, listed, n_inner_folds
 from fusion.report.run_folder import FinishedRun
+from fusion.report.stages import FINAL, stage_text, stages
 
 # Collins, Ogundimu & Altman, Stat Med 2016;35:214-226: fewer than 100 events give unstable figures in a validation.
 _ADVISED_EVENTS = 100
@@ -19,6 +20,9 @@ HELD_SLOPE = 0.01
 _ADVISED_INNER = 20
 # Niculescu-Mizil & Caruana, ICML 2005: with fewer, Platt's calibration is better than isotonic regression.
 _ADVISED_ISOTONIC = 1000
+# What is selected in fewer of the resamples would as likely as not be another feature with other patients.
+_SURE = 0.5
+_OF_NETWORK = ("branch", "fused model", "fusing the branches")
 
 
 def warnings(run: FinishedRun) -> list[str]:
@@ -38,6 +42,8 @@ def limitations(run: FinishedRun) -> list[str]:
         _isotonic,
         _gap,
         _branches,
+        _nothing_selected,
+        _unsure_selection,
         _undefined_centers,
         _new_center,
         _reader_is_input,
@@ -190,16 +196,48 @@ def _branches(run: FinishedRun) -> Iterator[str]:
         return
     alone = {
         name: figures["auc"]["value"]
-        for name, figures in run.metrics.get("branches", {}).items()
-        if figures["auc"]["value"] is not None
+        for name, figures in (run.metrics.get("branches") or {}).items()
+        if figures and figures["auc"]["value"] is not None
     }
     fused = run.metrics.get("test", {}).get("auc", {}).get("value")
     if alone and fused is not None:
         best = max(alone, key=lambda name: alone[name])
         if alone[best] >= fused:
+            names = ("score", "whole model", "joining it with the rest") if run.is_classical else _OF_NETWORK
+            part, whole, joining = names
             yield (
-                f"The {best} branch alone has an AUC of {alone[best]:.3f}, the fused model {fused:.3f}: fusing the "
-                "branches has gained nothing here."
+                f"The {best} {part} alone has an AUC of {alone[best]:.3f}, the {whole} {fused:.3f}: {joining} has "
+                "gained nothing here."
+            )
+
+
+def _nothing_selected(run: FinishedRun) -> Iterator[str]:
+    if run.lasso_cv is None or run.selection is None:
+        return
+    for stage in stages(run):
+        tried, kept = (
+            {int(fold) for fold in table.loc[table["stage"] == stage, "fold"]}
+            for table in (run.lasso_cv, run.selection)
+        )
+        empty = sorted(tried - kept)
+        if empty:
+            where = "" if run.n_folds == 1 else f" in {len(empty)} of {run.n_folds} folds ({_numbers(empty)})"
+            what = "every patient was given the same probability" if stage == FINAL else "it says nothing there"
+            yield f"The selection of {stage_text(stage)} kept no feature{where}: {what}."
+
+
+def _unsure_selection(run: FinishedRun) -> Iterator[str]:
+    if run.selection is None:
+        return
+    for stage in stages(run):
+        frequencies = run.selection.loc[run.selection["stage"] == stage, "frequency"].dropna()
+        n, unsure = len(frequencies), int((frequencies < _SURE).sum())
+        if unsure > n / 2:
+            over = " over the folds" if run.n_folds > 1 else ""
+            yield (
+                f"The selection of {stage_text(stage)} is unstable: {unsure} of {n} selected features{over} were "
+                f"selected in fewer than {100 * _SURE:g}\N{NO-BREAK SPACE}% of bootstrap resamples. Other patients "
+                "would have given other features; which ones were selected says little."
             )
 
 

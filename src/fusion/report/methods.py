@@ -9,6 +9,7 @@ from typing import Any
 from fusion.report.inner import calibration_name, chosen, inner_text, listed, n_inner_folds
 from fusion.report.run_folder import FinishedRun
 from fusion.report.tables import rule_text, threshold_text
+from fusion.runs.model import branches_taken
 
 RANDOM_START = "trained from random initialization, not pretrained"
 _N_HASH = 12
@@ -51,7 +52,9 @@ def starts_at_random(run: FinishedRun) -> bool:
 
 def _has_branch(run: FinishedRun, branch: str) -> bool:
     model = run.config.get("model")
-    return not isinstance(model, Mapping) or branch in model.get("branches", [branch])
+    if not isinstance(model, Mapping) or not {"branches", "inputs"} & model.keys():
+        return True
+    return branch in branches_taken(model)
 
 
 def split_text(run: FinishedRun) -> str:
@@ -92,10 +95,10 @@ def _inner(run: FinishedRun) -> Iterator[str]:
         return
     share = f"{100 * split['validation_fraction']:g}\N{NO-BREAK SPACE}%"
     n_inner, found = n_inner_folds(run), chosen(run)
-    if n_inner == 1:
+    if n_inner == 1 and (run.has_epochs or found):
         yield (
             f"Of each fold’s training patients {share} were held out as its inner part; on it were chosen "
-            f"{listed(['the epoch', *found])}. The test part took no part in any choice."
+            f"{listed([*(['the epoch'] if run.has_epochs else []), *found])}. The test part took no part in any choice."
         )
         return
     on_others = (
@@ -104,10 +107,10 @@ def _inner(run: FinishedRun) -> Iterator[str]:
         if found
         else ""
     )
-    yield (
-        f"Of the training patients of each fit {share} were held out to choose the epoch.{on_others} The test part "
-        "took no part in any choice."
+    of_epoch = (
+        f"Of the training patients of each fit {share} were held out to choose the epoch." if run.has_epochs else ""
     )
+    yield f"{of_epoch}{on_others} The test part took no part in any choice.".strip()
 
 
 def _grid(run: FinishedRun) -> Iterator[str]:
@@ -127,7 +130,7 @@ def _image(run: FinishedRun) -> Iterator[str]:
     if not isinstance(backbone, Mapping) or not _has_branch(run, "image"):
         return
     start = RANDOM_START if starts_at_random(run) else f"started from the weights {run.manifest.get('weights')}"
-    yield f"Image branch: {backbone.get('name')}, {start}."
+    yield f"{'Backbone of the deep features' if run.is_classical else 'Image branch'}: {backbone.get('name')}, {start}."
 
 
 def _radiomics(run: FinishedRun) -> Iterator[str]:
@@ -135,13 +138,16 @@ def _radiomics(run: FinishedRun) -> Iterator[str]:
     if not isinstance(radiomics, Mapping) or not _has_branch(run, "radiomics"):
         return
     mode = {"2d": "true 2D", "single_slice_3d": "single slice as 3D"}.get(str(radiomics.get("mode")), "an unnamed mode")
+    if run.is_classical:
+        yield f"Radiomics: PyRadiomics features in {mode}."
+        return
     penalty = f", under an L1 penalty of {run.config['l1']:g}" if run.config.get("l1") is not None else ""
     yield f"Radiomics branch: PyRadiomics features in {mode}{penalty}."
 
 
 def _stability(run: FinishedRun) -> Iterator[str]:
     stability = run.config.get("stability")
-    if not isinstance(stability, Mapping):
+    if not isinstance(stability, Mapping) or _is_without_radiomics(run):
         return
     if _name(run.config, "stability") == "none":
         yield "Features were not filtered by their stability."
@@ -155,7 +161,7 @@ def _stability(run: FinishedRun) -> Iterator[str]:
 
 def _harmonization(run: FinishedRun) -> Iterator[str]:
     harmonization = run.config.get("harmonization")
-    if not isinstance(harmonization, Mapping):
+    if not isinstance(harmonization, Mapping) or _is_without_radiomics(run):
         return
     if harmonization.get("name") == "none":
         yield "Features were not harmonized between the centers."
@@ -173,8 +179,12 @@ def _harmonization(run: FinishedRun) -> Iterator[str]:
     )
 
 
+def _is_without_radiomics(run: FinishedRun) -> bool:
+    return run.is_classical and not _has_branch(run, "radiomics")
+
+
 def _head(run: FinishedRun) -> Iterator[str]:
-    if run.config.get("head") is not None and (run.is_fused or "model" not in run.config):
+    if not run.is_classical and run.config.get("head") is not None and (run.is_fused or "model" not in run.config):
         yield f"The branches were joined by the head “{_name(run.config, 'head')}”."
 
 

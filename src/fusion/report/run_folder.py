@@ -14,8 +14,10 @@ import yaml
 
 from fusion.errors import InputError, Problem
 from fusion.records import UNLABELED, Predictions
+from fusion.runs.model import is_classical
 
 _PREFIX = "prob_"
+_NUMBERS = ("weight", "value", "coefficient", "frequency", "lambda", "deviance", "error", "n_nonzero", "used")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,18 @@ class FinishedRun:
         cases: Of ``predictions_cases.csv``; None where the run has none.
         features: Columns ``fold, feature, weight``; None where the run has none.
         gates: Of ``attributions/branches.csv``; None where the run has none.
-        attributions: By branch, columns ``case_id, fold, name, value``; only those that the run has.
+        attributions: By branch, columns ``case_id, fold, name, value``; of a classical model ``inputs``, those of its
+            final stage, with their ``unit``; only those that the run has.
         overlays: By case id.
         chosen: By fold, the values of the grid that were chosen in it; only folds that had a grid.
         calibrations: By fold, the state of its calibration; only folds that recorded one.
         inner: Columns ``patient_id, fold, label`` of ``predictions_inner.csv``; None where the run has none.
+        selection: Columns ``fold, stage, feature, coefficient, frequency`` (NaN where it was not measured); None where
+            the run selected nothing by itself.
+        lasso_cv: Columns ``fold, stage, lambda, deviance, error, n_nonzero, chosen, used``; None likewise.
+        lasso_path: Columns ``fold, stage, lambda, feature, coefficient``; None likewise.
+        nomogram: Columns ``fold, variable, label, value``; None where the model adds up nothing.
+        candidates: By fold, the features that the model has looked at, by block; only folds that recorded them.
     """
 
     path: Path
@@ -49,6 +58,11 @@ class FinishedRun:
     chosen: Mapping[int, Mapping[str, Any]]
     calibrations: Mapping[int, Mapping[str, Any]]
     inner: pd.DataFrame | None
+    selection: pd.DataFrame | None
+    lasso_cv: pd.DataFrame | None
+    lasso_path: pd.DataFrame | None
+    nomogram: pd.DataFrame | None
+    candidates: Mapping[int, Mapping[str, int]]
 
     @property
     def test(self) -> Predictions:
@@ -75,8 +89,26 @@ class FinishedRun:
         return len(self.patients.label_names) == 2
 
     @property
+    def is_classical(self) -> bool:
+        """Whether the model is made of stages, and not a network."""
+        model = self.config.get("model")
+        return isinstance(model, Mapping) and is_classical(model)
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Block → how it enters the final stage of a classical model (``features`` or ``score``); else empty."""
+        return dict(self.config["model"]["inputs"]) if self.is_classical else {}
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether the held-out part of the training patients chooses an epoch; a classical model's own does not."""
+        return not self.is_classical
+
+    @property
     def is_fused(self) -> bool:
         """Whether there are several branches; a run that did not name them is judged by the figures of its branches."""
+        if self.is_classical:
+            return len(self.inputs) > 1
         model = self.config.get("model")
         named = model.get("branches") if isinstance(model, Mapping) else None
         return len(self.metrics.get("branches") or {} if named is None else named) > 1
@@ -138,19 +170,27 @@ def read_run(run_dir: Path) -> FinishedRun:
         "features": read("features.csv", _table("fold", "feature", "weight")),
         "inner": read("predictions_inner.csv", _table("patient_id", "fold", "label")),
         "gates": read("attributions/branches.csv", _table("patient_id", "case_id", "fold")),
+        "selection": read("selection.csv", _table("fold", "stage", "feature", "coefficient", "frequency")),
+        "lasso_cv": read(
+            "lasso_cv.csv",
+            _table("fold", "stage", "lambda", "deviance", "error", "n_nonzero", "chosen", "used"),
+        ),
+        "lasso_path": read("lasso_path.csv", _table("fold", "stage", "lambda", "feature", "coefficient")),
+        "nomogram": read("nomogram.csv", _table("fold", "variable", "label", "value")),
     }
     columns = ("case_id", "fold", "name", "value")
     attributions = {name: read(f"attributions/{name}.csv", _table(*columns)) for name in ("radiomics", "clinical")}
+    attributions["inputs"] = read("attributions/inputs.csv", _table(*columns, "unit"))
     facts = {
         path: read(str(path.relative_to(run_dir)), _read_json) for path in sorted(run_dir.glob("fold_*/fold.json"))
     }
-    chosen, calibrations = (
+    chosen, calibrations, candidates = (
         {
             int(path.parent.name.removeprefix("fold_")): fact[key]
             for path, fact in facts.items()
             if fact and fact.get(key)
         }
-        for key in ("setting", "calibration")
+        for key in ("setting", "calibration", "candidates")
     )
     if problems:
         raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
@@ -159,6 +199,7 @@ def read_run(run_dir: Path) -> FinishedRun:
         attributions={name: table for name, table in attributions.items() if table is not None},
         chosen=chosen,
         calibrations=calibrations,
+        candidates=candidates,
         overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},
         **found,
     )
@@ -195,8 +236,9 @@ def _table(*required: str) -> Callable[[Path], pd.DataFrame]:
         missing = [column for column in required if column not in table.columns]
         if missing:
             raise ValueError(f"columns {missing} are missing among {list(table.columns)}")
-        numbers = [column for column in table.columns if column in ("weight", "value") or column.startswith("gate_")]
-        return table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
+        numbers = [column for column in table.columns if column in _NUMBERS or column.startswith("gate_")]
+        # What is not defined is empty, or as Python writes it.
+        return table.assign(**{column: pd.to_numeric(table[column].replace("nan", "")) for column in numbers})
 
     return read
 

@@ -56,7 +56,8 @@ class Table(NamedTuple):
 
 def part_tables(run: FinishedRun) -> list[Table]:
     """Every figure of the test part, with those of the other parts beside it."""
-    titles = _PARTS | {"validation": f"{_PARTS['validation']} (chose {_chosen_on_inner_part(run)})"}
+    chose = _chosen_on_inner_part(run)
+    titles = _PARTS | ({"validation": f"{_PARTS['validation']} (chose {listed(chose)})"} if chose else {})
     found = [_column(part, title, run.metrics[part]) for part, title in titles.items() if run.metrics.get(part)]
     return _tables(run, found, is_pooled=run.n_folds > 1)
 
@@ -124,9 +125,9 @@ def threshold_text(thresholds: Mapping[str, float | None]) -> str:
     return f"{min(values):.3f} to {max(values):.3f} ({len(values)} folds)"
 
 
-def _chosen_on_inner_part(run: FinishedRun) -> str:
+def _chosen_on_inner_part(run: FinishedRun) -> list[str]:
     also = [what.removeprefix("the ") for what in chosen(run)] if n_inner_folds(run) == 1 else []
-    return listed(["epoch", *also])
+    return [*(["epoch"] if run.has_epochs else []), *also]
 
 
 def _column(key: str, title: str, figures: Figures) -> Column:

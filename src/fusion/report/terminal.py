@@ -75,9 +75,10 @@ def _centers(metrics: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _branches(metrics: Mapping[str, Any]) -> Iterator[Row]:
-    for name, figures in metrics.get("branches", {}).items():
+    # A network's branches, or the scores of a classical model, which may have none.
+    for name, figures in (metrics.get("branches") or {}).items():
         if figures:
-            yield f"AUC of the {name} branch alone", figures["auc"]
+            yield f"AUC of {name} alone", figures["auc"]
 
 
 def _warnings(metrics: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,8 @@ _HEADER = """\
 LAST_OF_FOLD = "predictions_cases.csv"
 # Predictions of training patients that the calibration and the thresholds were chosen on.
 INNER = "predictions_inner.csv"
+# What a classical model's selections leave; the network has none.
+_OF_SELECTION = ("selection.csv", "lasso_cv.csv", "lasso_path.csv", "nomogram.csv")
 # What a process does of the run, and not what the run is.
 _OF_A_PROCESS = {"fold": "all", "resume": None}
 
@@ -198,14 +200,16 @@ class RunFolder:
                 thresholds.setdefault(name, {})[number] = threshold
         return thresholds
 
-    @property
-    def n_clinical_inputs(self) -> int:
-        """Of the finished fold with the most."""
-        return max(int(facts["clinical_inputs"]) for facts in self._facts.values())
+    def candidates(self, number: int) -> dict[str, int]:
+        """How many features the model of a finished fold has looked at, by block or branch."""
+        return {name: int(n) for name, n in self._read_facts(number)["candidates"].items()}
 
     @property
     def _facts(self) -> dict[int, dict[str, Any]]:
-        return {number: json.loads((self.fold(number) / "fold.json").read_text()) for number in self.finished}
+        return {number: self._read_facts(number) for number in self.finished}
+
+    def _read_facts(self, number: int) -> dict[str, Any]:
+        return dict(json.loads((self.fold(number) / "fold.json").read_text()))
 
     def join_folds(self) -> None:
         """Write the finished folds' tables below each other, at the top of the folder."""
@@ -218,6 +222,8 @@ class RunFolder:
             "branches.csv": self.path / "attributions" / "branches.csv",
             "radiomics.csv": self.path / "attributions" / "radiomics.csv",
             "clinical.csv": self.path / "attributions" / "clinical.csv",
+            "inputs.csv": self.path / "attributions" / "inputs.csv",
+            **{name: self.path / name for name in _OF_SELECTION},
         }
         for name, target in targets.items():
             parts = [path for number in self.finished if (path := self.fold(number) / name).is_file()]

@@ -20,6 +20,7 @@ class RadiomicsScaler:
 
     Attributes:
         names: (F,) features that are kept, in the table's order.
+        n_candidates: How many features were looked at: all of the table's, where there was anything to fit.
         harmonizer: Of the F features; None where centers are left as they are.
         fills: (F,) training medians after harmonization, put where a value is missing.
         means: (F,) training means, after harmonization too.
@@ -28,6 +29,7 @@ class RadiomicsScaler:
     """
 
     names: tuple[str, ...]
+    n_candidates: int
     harmonizer: CombatHarmonizer | None
     fills: tuple[float, ...]
     means: tuple[float, ...]
@@ -67,7 +69,7 @@ class RadiomicsScaler:
         known, rows = _rows_of(table, cases)
         offered = np.flatnonzero([stable is None or name in stable for name in table.names])
         if not known or not len(offered):
-            return cls(names=(), fills=(), harmonizer=None, means=(), scales=(), clip=clip)
+            return cls(names=(), n_candidates=0, fills=(), harmonizer=None, means=(), scales=(), clip=clip)
         values = _finite(table.values[np.ix_(rows, offered)])
         values[:, np.isnan(values).all(axis=0)] = 0.0  # Never known: constant, and dropped as such.
         kept = _varying(_filled(values, np.nanmedian(values, axis=0)))
@@ -85,6 +87,7 @@ class RadiomicsScaler:
         kept = kept[final]
         return cls(
             names=tuple(table.names[i] for i in offered[kept]),
+            n_candidates=len(table.names),
             fills=tuple(fills[kept].tolist()),
             harmonizer=harmonizer,
             means=tuple(values[:, kept].mean(0).tolist()),
@@ -129,14 +132,14 @@ class RadiomicsScaler:
         """Plain content for a checkpoint."""
         vectors = {name: list(getattr(self, name)) for name in ("names", "fills", "means", "scales")}
         harmonizer = None if self.harmonizer is None else self.harmonizer.state()
-        return vectors | {"harmonizer": harmonizer, "clip": self.clip}
+        return vectors | {"n_candidates": self.n_candidates, "harmonizer": harmonizer, "clip": self.clip}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The scaler that gave ``state``."""
         vectors = {name: tuple(state[name]) for name in ("names", "fills", "means", "scales")}
         harmonizer = None if state["harmonizer"] is None else CombatHarmonizer.from_state(state["harmonizer"])
-        return cls(**vectors, harmonizer=harmonizer, clip=state["clip"])
+        return cls(**vectors, n_candidates=state["n_candidates"], harmonizer=harmonizer, clip=state["clip"])
 
 
 def _rows_of(table: FeatureTable, cases: Sequence[Case]) -> tuple[list[Case], NDArray[np.intp]]:

@@ -14,12 +14,11 @@ from fusion.records import Case, ClinicalColumn, Cohort, FeatureTable, Predictio
 from fusion.runs.folder import RunFolder
 from fusion.runs.tables import concatenate
 from fusion.tabular.clinical import ColumnEncoder
-from fusion.training.fit import scoring_device
-from fusion.training.fitted import FittedModel
+from fusion.training.model import Model
 from fusion.training.outputs import write_branches
 
 
-def align_cohort(cohort: Cohort, model: FittedModel) -> Cohort:
+def align_cohort(cohort: Cohort, model: Model) -> Cohort:
     """The cohort with the model's label names; where the cohort's outcome is another one, labels are unknown.
 
     Raises:
@@ -33,7 +32,7 @@ def align_cohort(cohort: Cohort, model: FittedModel) -> Cohort:
             required=f"{_describe(column)}, as in training",
             came=_describe(columns[column.name]),
         )
-        for column in model.encoder.columns
+        for column in model.clinical_columns
         if column.name in columns and _describe(columns[column.name]) != _describe(column)
     ]
     if problems:
@@ -46,7 +45,7 @@ def align_cohort(cohort: Cohort, model: FittedModel) -> Cohort:
 
 
 def score_folds(
-    models: Sequence[FittedModel],
+    models: Sequence[Model],
     cases: Sequence[Case],
     *,
     crops: Crops,
@@ -64,8 +63,7 @@ def score_folds(
     """
     parts, tables = [], []
     for model in models:
-        inputs = model.assemble(cases, crops=crops, features=features)
-        scores = model.score(inputs, device=scoring_device(accelerator))
+        scores = model.score_cases(cases, crops=crops, features=features, accelerator=accelerator)
         parts.append(model.predictions(cases, scores, fold=None))
         tables.append(out_dir / f".branches_{model.fold}.csv")
         write_branches(tables[-1], model, cases, scores, None)
@@ -75,19 +73,19 @@ def score_folds(
     return Predictions.concatenate(parts)
 
 
-def missing_inputs(models: Sequence[FittedModel], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> list[str]:
+def missing_inputs(models: Sequence[Model], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> list[str]:
     """What the cohort lacks of what the models were trained with, in sentences."""
     columns = {column.name for column in cohort.clinical_columns}
-    lacking = sorted({column.name for model in models for column in model.encoder.columns} - columns)
+    lacking = sorted({column.name for model in models for column in model.clinical_columns} - columns)
     notes = [f"clinical columns of training that the cohort does not have: {', '.join(lacking)}"] if lacking else []
-    present = models[0].assemble(cohort.cases, crops=crops, features=features).present_in(models[0].network.names)
-    for name, n_absent in zip(models[0].network.names, (~present).sum(axis=0).tolist(), strict=True):
+    for name, present in models[0].presence(cohort.cases, crops=crops, features=features).items():
+        n_absent = int((~present).sum())
         if n_absent:
             notes.append(f"{n_absent} of {len(cohort.cases)} cases are scored without the {name} branch")
     return notes
 
 
-def outcome_note(cohort: Cohort, model: FittedModel) -> list[str]:
+def outcome_note(cohort: Cohort, model: Model) -> list[str]:
     """That the cohort's outcome is not the model's, where it has one: then there is nothing to evaluate."""
     if set(cohort.label_names) == set(model.label_names) or all(case.label is None for case in cohort.cases):
         return []
@@ -101,7 +99,7 @@ def seen_in_training(run: RunFolder, cohort: Cohort) -> int:
     return len(trained & set(cohort.patients)) if run.config["cohort"]["name"] == cohort.name else 0
 
 
-def mean_thresholds(models: Sequence[FittedModel]) -> dict[str, float]:
+def mean_thresholds(models: Sequence[Model]) -> dict[str, float]:
     """The mean of the models' frozen thresholds of each operating point, for their averaged probability."""
     return {name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].thresholds}
 

@@ -18,12 +18,13 @@ from fusion.imaging.channels import N_CHANNELS, compose_channels
 from fusion.imaging.store import Crops
 from fusion.models.network import FusionNet, build_network
 from fusion.records import UNLABELED, Case, FeatureTable, Fold, Predictions
-from fusion.storage import atomic_path
-from fusion.tabular.clinical import ClinicalEncoder
+from fusion.tabular.clinical import ClinicalEncoder, ColumnEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.checkpoint import read_checkpoint, write_checkpoint
+from fusion.training.devices import scoring_device
 from fusion.training.inputs import Batch, Inputs, assemble_inputs, make_loader
 
-_FORMAT = 2
+KIND = "network"
 # Bounds memory; no result depends on it.
 _SCORING_BATCH = 64
 
@@ -124,19 +125,53 @@ class FittedModel:
         image = compose_channels(batch.crops.float() / 255, channels=self.settings["imaging"]["channels"])
         return image, batch.radiomics, batch.clinical, batch.present
 
+    def score_cases(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str) -> Scores:
+        """Assemble and score any cases.
+
+        Raises:
+            FusionError: If a case has none of the network's branches.
+        """
+        inputs = self.assemble(cases, crops=crops, features=features)
+        return self.score(inputs, device=scoring_device(accelerator))
+
+    def presence(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable) -> dict[str, NDArray[np.bool_]]:
+        """(N,) by branch that the network has, whether each case has it."""
+        present = self.assemble(cases, crops=crops, features=features).present_in(self.network.names)
+        return dict(zip(self.network.names, present.T, strict=True))
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """The network's branches: each has an opinion of its own."""
+        return self.network.names
+
+    @property
+    def clinical_columns(self) -> tuple[ColumnEncoder, ...]:
+        """Encodings of the clinical columns that it was fitted with."""
+        return self.encoder.columns
+
     def predictions(self, cases: Sequence[Case], scores: Scores, *, fold: Fold | None) -> Predictions:
         """Scores as case-level ``Predictions``; with no fold given, every case is in the test part."""
-        return Predictions(
+        return case_predictions(
+            cases,
+            scores,
             model=self.settings["model"]["name"],
             label_names=self.label_names,
-            case_ids=tuple(case.case_id for case in cases),
-            patient_ids=tuple(case.patient_id for case in cases),
-            centers=tuple(case.center for case in cases),
-            parts=tuple("test" if fold is None else str(fold.part_of(case.patient_id)) for case in cases),
-            folds=(self.fold,) * len(cases),
-            labels=tuple(UNLABELED if case.label is None else case.label for case in cases),
-            probabilities=scores.probabilities,
+            number=self.fold,
+            fold=fold,
         )
+
+    def facts(self) -> dict[str, Any]:
+        """Plain facts of the fit."""
+        return {
+            "candidates": {"radiomics": self.scaler.n_candidates, "clinical": len(self.encoder.inputs)},
+            "radiomics_features": len(self.feature_weights()),
+            "radiomics_candidates": len(self.scaler.names),
+            "clinical_inputs": len(self.encoder.inputs),
+        }
+
+    def tables(self) -> dict[str, Any]:
+        """The network has none."""
+        return {}
 
     def feature_weights(self) -> list[tuple[str, float]]:
         """The radiomics features that survived with their gates, the largest absolute gate first."""
@@ -154,8 +189,6 @@ class FittedModel:
             split_sha256: Of the split that it was fitted on.
         """
         content = {
-            "format": _FORMAT,
-            "split_sha256": split_sha256,
             "state_dict": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
             "settings": dict(self.settings),
             "encoder": self.encoder.state(),
@@ -167,8 +200,7 @@ class FittedModel:
             "threshold": self.threshold,
             "fold": self.fold,
         }
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        write_checkpoint(path, content, kind=KIND, split_sha256=split_sha256)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -177,16 +209,11 @@ class FittedModel:
         Raises:
             FusionError: If the file is not such a model.
         """
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        # torch raises many kinds for a file that is cut short, of another format, or holds code.
-        except Exception as error:
-            raise FusionError(
-                f"{path}: required a model that train.py wrote, came an unreadable file: {error}"
-            ) from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            found = content.get("format") if isinstance(content, dict) else type(content).__name__
-            raise FusionError(f"{path}: required a model of format {_FORMAT}, came {found}; train it with this version")
+        return cls.from_content(read_checkpoint(path))
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
+        """The model whose ``save`` wrote ``content``."""
         encoder = ClinicalEncoder.from_state(content["encoder"])
         scaler = RadiomicsScaler.from_state(content["scaler"])
         network = network_for(content["settings"], encoder, scaler, len(content["label_names"]), pretrained=False)
@@ -203,6 +230,38 @@ class FittedModel:
             threshold=content["threshold"],
             fold=content["fold"],
         )
+
+
+def case_predictions(
+    cases: Sequence[Case],
+    scores: Scores,
+    *,
+    model: str,
+    label_names: tuple[str, ...],
+    number: int,
+    fold: Fold | None,
+) -> Predictions:
+    """A fitted model's scores as case-level ``Predictions``.
+
+    Args:
+        cases: N of them.
+        scores: Of the cases.
+        model: Its name.
+        label_names: The positive one last.
+        number: Of the fold that the model was fitted on.
+        fold: Says which part each case is in; None: every case is in the test part.
+    """
+    return Predictions(
+        model=model,
+        label_names=label_names,
+        case_ids=tuple(case.case_id for case in cases),
+        patient_ids=tuple(case.patient_id for case in cases),
+        centers=tuple(case.center for case in cases),
+        parts=tuple("test" if fold is None else str(fold.part_of(case.patient_id)) for case in cases),
+        folds=(number,) * len(cases),
+        labels=tuple(UNLABELED if case.label is None else case.label for case in cases),
+        probabilities=scores.probabilities,
+    )
 
 
 def network_for(

@@ -9,9 +9,11 @@ import numpy as np
 
 from fusion.records import UNLABELED, Case, Fold
 from fusion.runs.folder import INNER, LAST_OF_FOLD
+from fusion.runs.model import branches_heard
 from fusion.runs.tables import branch_column, write_predictions, write_rows
 from fusion.storage import write_json
-from fusion.training.fitted import FittedModel, Scores
+from fusion.training.fitted import Scores
+from fusion.training.model import Model
 from fusion.training.tuning import TunedFit, trial_rows
 
 _GATE = "gate_"
@@ -36,12 +38,12 @@ def write_fold(out_dir: Path, *, tuned: TunedFit, fold: Fold, split_sha256: str)
             "thresholds": dict(model.thresholds),
             "calibration": model.calibrator.state(),
             "setting": dict(tuned.setting),
-            "radiomics_features": len(model.feature_weights()),
-            "radiomics_candidates": len(model.scaler.names),
-            "clinical_inputs": len(model.encoder.inputs),
+            **model.facts(),
         },
     )
     _write_features(out_dir / "features.csv", model)
+    for name, (header, rows) in {**tuned.fit.tables, **model.tables()}.items():
+        write_rows(out_dir / name, header, rows)
     write_branches(out_dir / "branches.csv", model, cases, tuned.fit.scores, fold)
     write_predictions(out_dir / INNER, tuned.inner)
     if tuned.trials:
@@ -49,14 +51,14 @@ def write_fold(out_dir: Path, *, tuned: TunedFit, fold: Fold, split_sha256: str)
     write_predictions(out_dir / LAST_OF_FOLD, tuned.fit.predictions)
 
 
-def _write_features(path: Path, model: FittedModel) -> None:
+def _write_features(path: Path, model: Model) -> None:
     rows = ((model.fold, name, weight) for name, weight in model.feature_weights())
     write_rows(path, ("fold", "feature", "weight"), rows)
 
 
-def write_branches(path: Path, model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None) -> None:
+def write_branches(path: Path, model: Model, cases: Sequence[Case], scores: Scores, fold: Fold | None) -> None:
     """``branches.csv``: each case's gates and each branch's own probabilities, empty where the branch is absent."""
-    names = model.settings["model"]["branches"]
+    names = branches_heard(model.settings["model"])
     opinions = [branch_column(branch, label) for branch in names for label in model.label_names]
     gates = [f"{_GATE}{branch}" for branch in names]
     header = ("case_id", "patient_id", "center", "fold", "part", "label", *gates, *opinions)
@@ -64,11 +66,11 @@ def write_branches(path: Path, model: FittedModel, cases: Sequence[Case], scores
 
 
 def _branch_rows(
-    model: FittedModel, cases: Sequence[Case], scores: Scores, fold: Fold | None
+    model: Model, cases: Sequence[Case], scores: Scores, fold: Fold | None
 ) -> Iterator[tuple[object, ...]]:
-    # The columns are the configured branches, so that folds agree also where one of them could not have a branch.
-    names = list(model.settings["model"]["branches"])
-    columns = [names.index(name) for name in model.network.names]
+    # The columns are those of the configuration, so that folds agree also where one of them could not have a branch.
+    names = branches_heard(model.settings["model"])
+    columns = [names.index(name) for name in model.heard]
     gates = np.full((len(cases), len(names)), np.nan)
     opinions = np.full((len(cases), len(names), len(model.label_names)), np.nan)
     opinions[:, columns] = scores.opinions

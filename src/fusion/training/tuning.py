@@ -6,7 +6,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -16,10 +16,14 @@ from fusion.calibration.fit import fit_calibrator
 from fusion.errors import InputError, Problem
 from fusion.records import Case, Cohort, Fold, Predictions
 from fusion.splits.folds import make_inner_folds
-from fusion.training.fitted import FittedModel, Scores
+from fusion.training.fitted import Scores
+from fusion.training.model import Model, Table
 
 # What images and features are made with is the same for every fit of a run.
-_TUNABLE = ("l1", "backbone", "head", "model", "optimizer", "tabular", "trainer")
+_TUNABLE = (
+    *("l1", "backbone", "head", "model", "optimizer", "tabular", "trainer"),
+    *("deep", "selection", "classifier"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +35,14 @@ class FoldFit:
         cases: N of them, of every part.
         scores: Of the cases.
         predictions: The scores as case-level predictions.
+        tables: What the fit leaves beside the model, by file name.
     """
 
-    model: FittedModel
+    model: Model
     cases: tuple[Case, ...]
     scores: Scores
     predictions: Predictions
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

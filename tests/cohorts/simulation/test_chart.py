@@ -1,7 +1,9 @@
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from fusion.cohorts.simulation.chart import draw_quantiles, draw_row, level_at
 from fusion.cohorts.simulation.settings import Category, Finding, Findings, Missing, Number
@@ -26,6 +28,7 @@ class Settings:
         calcification=finding(1.0),
         posterior_enhancement=finding(1.0),
     )
+    finding_loadings = {"edge": 0.6, "calcification": -0.9}  # noqa: RUF012
     size_error = 0.0
     missing = Missing(word="n/a", fraction=0.25, columns=("edge",))
 
@@ -35,7 +38,7 @@ def drawn() -> tuple[np.ndarray, list[dict[str, float]], list[dict[str, str]]]:
     rng = np.random.default_rng(0)
     clinical, shape = rng.standard_normal((2, 3000))
     settings: Any = Settings
-    quantiles = [draw_quantiles(Settings.findings, shape=s, rng=rng) for s in shape]
+    quantiles = [draw_quantiles(settings, shape=s, clinical=c, rng=rng) for s, c in zip(shape, clinical, strict=True)]
     rows = [
         draw_row(settings, clinical=c, quantiles=q, length_mm=12.0, rng=rng)
         for c, q in zip(clinical, quantiles, strict=True)
@@ -75,6 +78,23 @@ def test_gaps_are_where_they_are_asked_for(drawn: Any) -> None:
 
 
 def test_only_the_reading_of_the_shape_knows_the_shape_factor() -> None:
-    low, high = (draw_quantiles(Settings.findings, shape=s, rng=np.random.default_rng(0)) for s in (-1.0, 1.0))
+    settings: Any = Settings
+    low, high = (draw_quantiles(settings, shape=s, clinical=0.3, rng=np.random.default_rng(0)) for s in (-1.0, 1.0))
     assert (low.pop("shape"), high.pop("shape")) == pytest.approx((0.1587, 0.8413), abs=1e-4)
+    assert low == high
+
+
+@pytest.mark.parametrize(
+    ("name", "loading"), [("edge", 0.6), ("calcification", -0.9), ("echogenicity", 0.0), ("shape", 0.0)]
+)
+def test_findings_correlate_with_the_clinical_factor_by_their_loading(drawn: Any, name: str, loading: float) -> None:
+    clinical, quantiles, _ = drawn
+    values = np.array([q[name] for q in quantiles])
+    assert np.corrcoef(clinical, ndtri(values))[0, 1] == pytest.approx(loading, abs=0.04)
+    np.testing.assert_allclose(np.quantile(values, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.03)
+
+
+def test_without_loadings_findings_know_nothing_of_the_clinical_factor() -> None:
+    settings: Any = SimpleNamespace(findings=Settings.findings, finding_loadings=None)
+    low, high = (draw_quantiles(settings, shape=0.0, clinical=c, rng=np.random.default_rng(0)) for c in (-2.0, 2.0))
     assert low == high

@@ -9,6 +9,7 @@ from fusion.cohorts.simulation.settings import read_settings
 from fusion.errors import InputError
 
 DEFAULT = yaml.safe_load((Path(__file__).parents[3] / "conf" / "cohort" / "phantom.yaml").read_text())["simulation"]
+DESIGN = {name: {"n": 60, "positive": 20} for name in DEFAULT["centers"]}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -29,6 +30,12 @@ def test_the_default_is_read_whole() -> None:
     assert settings.lesion.lobes == (3, 11)
 
 
+def test_a_design_s_prevalences_are_its_own() -> None:
+    centers = {name: center["prevalence"] for name, center in DEFAULT["centers"].items()}
+    assert read_settings(DEFAULT).prevalences == centers
+    assert read_settings(changed("design", DESIGN)).prevalences == dict.fromkeys(centers, 1 / 3)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -44,6 +51,22 @@ def test_the_default_is_read_whole() -> None:
         ("findings.edge.agreement", 2, "simulation.findings.edge.agreement"),
         ("categories.sex.levels", {"female": 0.9, "male": 0.9}, "levels of sex: required frequencies that sum to 1"),
         ("missing.columns", ["shoe_size"], "came shoe_size"),
+        ("design", {"north": {"n": 240, "positive": 90}}, "design: required each of north, east, south, west, and no"),
+        ("design", {**DESIGN, "west": {"n": 60, "positive": 60}}, "0 < positive < n, came 60 of 60"),
+        (
+            "design",
+            {**DESIGN, "west": {"n": 61, "positive": 9}},
+            "simulation.n_patients: required 241, the patients of",
+        ),
+        ("design", {**DESIGN, "west": {"n": 60}}, "simulation.design.west.positive: required a value, came nothing"),
+        (
+            "parts",
+            {"north": "train", "south": "test"},
+            "parts: required each of north, east, south, west, and no other",
+        ),
+        ("parts", {**dict.fromkeys(DESIGN, "train"), "west": "exam"}, "one of train, validation, test, came exam"),
+        ("finding_loadings", {"shape": 0.5}, "finding_loadings.shape: required one of edge, echogenicity"),
+        ("finding_loadings", {"edge": -1.5}, "finding_loadings.edge: required a value from -1 to 1, came -1.5"),
         ("missing.columns", "pain", "required a list, came 'pain'"),
         ("lesion.aspect", [1, 2, 3], "simulation.lesion.aspect: required 2 entries, came 3"),
         ("frame", 7, "simulation.frame: required a block with depth_px"),

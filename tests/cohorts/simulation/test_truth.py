@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import yaml
 
 from fusion.cohorts.simulation.outcome import probability_of
 from fusion.cohorts.simulation.patient import Patient
-from fusion.cohorts.simulation.settings import Simulation, read_settings
+from fusion.cohorts.simulation.settings import Quota, Simulation, read_settings
 from fusion.cohorts.simulation.truth import describe_truth
 
 PHANTOM = Path(__file__).parents[3] / "conf/cohort/phantom.yaml"
@@ -85,3 +86,27 @@ def test_columns_that_carry_the_clinical_factor_are_named(settings: Simulation, 
     assert set(carriers["clinical"]["clinical"]) == {"age", "pain", "us_node_status", "node_long_short_ratio"}
     assert carriers["shape"]["radiomics"] == ["shape2D"]
     assert carriers["texture"]["clinical"] == carriers["shape"]["clinical"] == {}
+
+
+def test_findings_that_go_with_the_clinical_factor_are_named(
+    settings: Simulation, patients: dict[str, Patient]
+) -> None:
+    tied = replace(settings, finding_loadings={"edge": 0.6, "calcification": 0.0})
+    carriers = describe_truth(tied, patients)["factors"]["clinical"]["carriers"]
+    assert carriers["clinical"]["edge"] == pytest.approx(0.6 * settings.findings.edge.agreement)
+    assert "calcification" not in carriers["clinical"]
+    assert carriers["image"] == "edge of the lesion"
+    assert "glcm" in carriers["radiomics"]
+    plain = describe_truth(settings, patients)["factors"]["clinical"]["carriers"]
+    assert (plain["image"], plain["radiomics"]) == (None, [])
+
+
+def test_settings_that_are_null_are_left_out(settings: Simulation, patients: dict[str, Patient]) -> None:
+    assert not {"design", "parts", "finding_loadings"} & set(describe_truth(settings, patients)["settings"])
+    parts = dict.fromkeys(settings.centers, "train")
+    assert describe_truth(replace(settings, parts=parts), patients)["settings"]["parts"] == parts
+
+
+def test_a_design_s_intercepts_are_those_of_its_prevalences(settings: Simulation, patients: dict[str, Patient]) -> None:
+    even = replace(settings, design=dict.fromkeys(settings.centers, Quota(n=10, positive=5)))
+    assert describe_truth(even, patients)["intercepts"] == pytest.approx(dict.fromkeys(settings.centers, 0.0), abs=1e-9)

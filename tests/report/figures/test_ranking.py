@@ -1,7 +1,13 @@
 import pandas as pd
 import pytest
 
-from fusion.report.figures.ranking import draw_ranking, plan_features, rank_attributions, rank_features
+from fusion.report.figures.ranking import (
+    draw_ranking,
+    plan_attribution,
+    plan_features,
+    rank_attributions,
+    rank_features,
+)
 from fusion.report.run_folder import read_run
 
 
@@ -16,13 +22,22 @@ def test_features_are_ranked_by_mean_absolute_weight_over_all_folds():
     assert ranked["note"].tolist() == ["3 of 3 folds", "1 of 3 folds"]
 
 
-def test_attributions_are_ranked_by_mean_absolute_value():
-    table = pd.DataFrame([("a", 1.0), ("a", -1.0), ("b", 0.8), ("b", 0.8)], columns=["name", "value"])
-    assert rank_attributions(table)[["name", "strength"]].values.tolist() == [["a", 1.0], ["b", 0.8]]
+def test_attributions_are_ranked_by_mean_absolute_value_over_all_cases_that_were_explained():
+    table = pd.DataFrame([("a", 1.0), ("a", -1.0), ("b", 1.5), ("c", 0.2)], columns=["name", "value"])
+    ranked = rank_attributions(table, 2)
+    assert ranked[["name", "strength"]].values.tolist() == [["a", 1.0], ["b", 0.75], ["c", 0.1]]
+
+
+def test_a_case_that_a_branch_did_not_move_counts_as_zero(run_dir):
+    header = "case_id,fold,name,value\n"
+    (run_dir / "attributions/radiomics.csv").write_text(f"{header}1,0,energy,0.6\n")
+    (run_dir / "attributions/clinical.csv").write_text(f"{header}1,0,age,0.5\n2,0,age,0.5\n2,1,age,0.5\n")
+    axes = plan_attribution(read_run(run_dir), "radiomics").figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.2])
 
 
 def test_inputs_that_moved_nothing_are_drawn_without_a_warning():
-    table = rank_attributions(pd.DataFrame([("a", 0.0), ("b", 0.0)], columns=["name", "value"]))
+    table = rank_attributions(pd.DataFrame([("a", 0.0), ("b", 0.0)], columns=["name", "value"]), 1)
     assert draw_ranking(table, "Mean absolute attribution").axes[0].get_xlim() == (0, 1)
 
 

@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
-from fusion.cohorts.simulation.settings import Category, Finding, Findings, Missing, Number, Simulation
+from fusion.cohorts.simulation.settings import Category, Finding, Missing, Number, Simulation
 
 Row = dict[str, str]
 
 
-def draw_quantiles(findings: Findings, *, shape: float, rng: np.random.Generator) -> dict[str, float]:
-    """Where the lesion stands in each finding, uniform from 0 to 1; in ``shape`` by the shape factor alone."""
-    drawn = {field.name: float(rng.random()) for field in fields(findings)}
+def draw_quantiles(
+    settings: Simulation, *, shape: float, clinical: float, rng: np.random.Generator
+) -> dict[str, float]:
+    """Where the lesion stands in each finding, uniform from 0 to 1.
+
+    In ``shape`` it stands there by the shape factor alone, in a finding with a loading by the clinical factor in part.
+    """
+    drawn = {field.name: float(rng.random()) for field in fields(settings.findings)}
+    loadings = settings.finding_loadings or {}
+    drawn |= {name: _tied(drawn[name], loading, clinical) for name, loading in loadings.items()}
     return {**drawn, "shape": float(ndtr(shape))}
 
 
@@ -67,6 +74,11 @@ def _word(column: Category, clinical: float, rng: np.random.Generator) -> str:
 def _loaded(loading: float, clinical: float, rng: np.random.Generator) -> float:
     """A standard normal value that correlates with the clinical factor by ``loading``."""
     return loading * clinical + math.sqrt(1 - loading**2) * float(rng.standard_normal())
+
+
+def _tied(quantile: float, loading: float, clinical: float) -> float:
+    """As ``_loaded``, of a uniform value."""
+    return float(ndtr(loading * clinical + math.sqrt(1 - loading**2) * ndtri(quantile)))
 
 
 def _reading(finding: Finding, quantile: float, rng: np.random.Generator) -> str:

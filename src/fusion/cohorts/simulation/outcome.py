@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fusion.cohorts.simulation.settings import Weights
+from fusion.cohorts.simulation.settings import Simulation, Weights
 
 _N_NODES = 64
 
@@ -35,6 +35,11 @@ def intercept_for(prevalence: float, weights: Weights) -> float:
 
     widest = 50 + 10 * spread
     return float(brentq(excess, -widest, widest))
+
+
+def intercepts_of(settings: Simulation) -> dict[str, float]:
+    """The intercept of each center."""
+    return {name: intercept_for(prevalence, settings.weights) for name, prevalence in settings.prevalences.items()}
 
 
 def separation(scores: Sequence[float], positive: Sequence[bool]) -> float | None:

@@ -46,16 +46,30 @@ class Scan:
     mask: NDArray[np.uint8]
 
 
-def simulate_patient(settings: Simulation, index: int, center: str, intercept: float) -> tuple[Patient, Scan]:
+def simulate_patient(
+    settings: Simulation, index: int, center: str, intercept: float, *, label: str | None
+) -> tuple[Patient, Scan]:
     """The patient with number ``index``, the same whichever others there are.
 
     Each stage draws from a stream of its own, so that the settings of one leave the draws of the others alone.
+
+    Args:
+        settings: The cohort's.
+        index: From 0.
+        center: Name.
+        intercept: Of the center.
+        label: The outcome that the patient must have: patients of the center come until one has it, so that the
+            factors are distributed as those of all its patients with that outcome. None: the first who comes.
     """
     seeds = np.random.SeedSequence([settings.seed, index]).spawn(6)
     factors, outcome, findings, anatomy, acoustics, chart = (np.random.default_rng(seed) for seed in seeds)
-    texture, shape, clinical = (float(factor) for factor in factors.standard_normal(3))
-    logit = logit_of(settings.weights, intercept=intercept, texture=texture, shape=shape, clinical=clinical)
-    quantiles = draw_quantiles(settings.findings, shape=shape, rng=findings)
+    while True:
+        texture, shape, clinical = (float(factor) for factor in factors.standard_normal(3))
+        logit = logit_of(settings.weights, intercept=intercept, texture=texture, shape=shape, clinical=clinical)
+        drawn = settings.labels[int(outcome.random() < probability_of(logit))]
+        if label in (None, drawn):
+            break
+    quantiles = draw_quantiles(settings, shape=shape, clinical=clinical, rng=findings)
     traits = _traits(settings, texture, shape, quantiles, findings)
     scan, length_mm = _scan(settings, center, traits, anatomy, acoustics)
     patient = Patient(
@@ -65,7 +79,7 @@ def simulate_patient(settings: Simulation, index: int, center: str, intercept: f
         clinical=clinical,
         logit=logit,
         probability=probability_of(logit),
-        label=settings.labels[int(outcome.random() < probability_of(logit))],
+        label=drawn,
         row=draw_row(settings, clinical=clinical, quantiles=quantiles, length_mm=length_mm, rng=chart),
     )
     return patient, scan

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from fusion.errors import InputError, Problem
+from fusion.records import PARTS
 
 Range = tuple[float, float]
 Check = tuple[bool, str, str, object]
@@ -68,6 +70,14 @@ class Center:
     share: float
     prevalence: float
     probe: Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How many patients of a center there are, and how many of them have the positive outcome."""
+
+    n: int
+    positive: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,10 +242,17 @@ class Simulation:
     Attributes:
         labels: The outcome's two values, the positive one last.
         size_error: Standard deviation of the measured size over the true one.
+        design: By center; its share and prevalence then count for nothing. None: as many patients as the share says,
+            and as many of them positive as chance will have it.
+        parts: By center, the part of the split that its patients belong to; None: the table has no such column.
+        finding_loadings: By finding, how what is there (and shows in the picture) correlates with the clinical factor,
+            from -1 to 1; a finding that is not named, or None for all of them, has no part in the outcome.
     """
 
     seed: int
     n_patients: int
+    design: Mapping[str, Quota] | None
+    parts: Mapping[str, str] | None
     labels: tuple[str, str]
     weights: Weights
     frame: Frame
@@ -245,8 +262,16 @@ class Simulation:
     numbers: Mapping[str, Number]
     categories: Mapping[str, Category]
     findings: Findings
+    finding_loadings: Mapping[str, float] | None
     size_error: float
     missing: Missing
+
+    @property
+    def prevalences(self) -> dict[str, float]:
+        """Of each center's population."""
+        if self.design is None:
+            return {name: center.prevalence for name, center in self.centers.items()}
+        return {name: self.design[name].positive / self.design[name].n for name in self.centers}
 
 
 def read_settings(simulation: Mapping[str, Any]) -> Simulation:
@@ -259,15 +284,15 @@ def read_settings(simulation: Mapping[str, Any]) -> Simulation:
     settings = _read(Simulation, simulation, "simulation", problems)
     problems = problems or list(_contradictions(settings))
     if problems:
-        raise InputError(
-            "The simulated cohort's settings", problems, "Mend them in conf/cohort/phantom.yaml or in the command."
-        )
+        raise InputError("The simulated cohort's settings", problems, "Mend them in conf/cohort/ or in the command.")
     assert isinstance(settings, Simulation)
     return settings
 
 
 def _read(kind: Any, value: Any, where: str, problems: list[Problem]) -> Any:
     """``value`` as ``kind``; a thing that cannot be read adds to ``problems`` and gives None."""
+    if get_origin(kind) is UnionType:
+        return None if value is None else _read(get_args(kind)[0], value, where, problems)
     if is_dataclass(kind):
         return _read_fields(kind, value, where, problems)
     if get_origin(kind) is tuple:
@@ -321,7 +346,12 @@ def _read_scalar(kind: type, value: Any, where: str, problems: list[Problem]) ->
 
 
 def _contradictions(settings: Simulation) -> Iterator[Problem]:
-    checks = (*_cohort_checks(settings), *_picture_checks(settings), *_column_checks(settings))
+    checks = (
+        *_cohort_checks(settings),
+        *_design_checks(settings),
+        *_picture_checks(settings),
+        *_column_checks(settings),
+    )
     for holds, where, required, came in checks:
         if not holds:
             yield Problem(where=f"simulation.{where}", required=required, came=str(came))
@@ -334,6 +364,23 @@ def _cohort_checks(settings: Simulation) -> Iterator[Check]:
     for name, center in settings.centers.items():
         yield center.share > 0, f"centers.{name}.share", "a value above 0", center.share
         yield 0 < center.prevalence < 1, f"centers.{name}.prevalence", "a value between 0 and 1", center.prevalence
+
+
+def _design_checks(settings: Simulation) -> Iterator[Check]:
+    centers = f"each of {', '.join(settings.centers)}, and no other"
+    for key, by_center in (("design", settings.design), ("parts", settings.parts)):
+        if by_center is not None:
+            yield set(by_center) == set(settings.centers), key, centers, ", ".join(by_center)
+    for name, part in (settings.parts or {}).items():
+        yield part in PARTS, f"parts.{name}", f"one of {', '.join(PARTS)}", part
+    if settings.design is None:
+        return
+    for name, quota in settings.design.items():
+        both = 0 < quota.positive < quota.n
+        yield both, f"design.{name}", "patients of both outcomes, 0 < positive < n", f"{quota.positive} of {quota.n}"
+    n_patients = sum(quota.n for quota in settings.design.values())
+    required = f"{n_patients}, the patients of simulation.design (null: any number, by the centers' shares)"
+    yield settings.n_patients == n_patients, "n_patients", required, settings.n_patients
 
 
 def _picture_checks(settings: Simulation) -> Iterator[Check]:
@@ -373,6 +420,11 @@ def _column_checks(settings: Simulation) -> Iterator[Check]:
     for name, levels in {name: entry.levels for name, entry in {**settings.categories, **findings}.items()}.items():
         whole = min(levels.values()) >= 0 and math.isclose(sum(levels.values()), 1, abs_tol=1e-6)
         yield whole, f"levels of {name}", "frequencies that sum to 1", dict(levels)
+    tied = [name for name in findings if name != "shape"]
+    for name, loading in (settings.finding_loadings or {}).items():
+        where = f"finding_loadings.{name}"
+        yield name in tied, where, f"one of {', '.join(tied)}", name
+        yield abs(loading) <= 1, where, "a value from -1 to 1", loading
     known = {*settings.numbers, *settings.categories, *findings, "size_mm"}
     for name in settings.missing.columns:
         yield name in known, "missing.columns", f"some of {', '.join(sorted(known))}", name

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from fusion.cohorts.simulation.outcome import intercept_for, separation
+from fusion.cohorts.simulation.outcome import intercepts_of, separation
 from fusion.cohorts.simulation.patient import Patient
 from fusion.cohorts.simulation.settings import Simulation
 
 FACTORS = ("texture", "shape", "clinical")
+_TEXTURE_CLASSES = ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 
 
 def describe_truth(settings: Simulation, patients: Mapping[str, Patient]) -> dict[str, Any]:
@@ -21,22 +22,22 @@ def describe_truth(settings: Simulation, patients: Mapping[str, Patient]) -> dic
         patients: By id.
 
     Returns:
-        ``settings``; ``intercepts`` by center; ``factors``: each one's weight (logit per standard deviation), what
-        carries it in the inputs, and the AUC of the factor itself, signed by its weight; ``auc``: of the true
-        probability (``bayes``: no model can do better but by chance) and of the center's intercept alone;
-        ``patients``: by id, the factors, logit, probability and label. An AUC is higher for a better separation,
-        and None where all patients have the same label.
+        ``settings`` (without those that are null); ``intercepts`` by center; ``factors``: each one's weight (logit
+        per standard deviation), what carries it in the inputs, and the AUC of the factor itself, signed by its weight;
+        ``auc``: of the true probability (``bayes``: no model can do better but by chance) and of the center's
+        intercept alone; ``patients``: by id, the factors, logit, probability and label. An AUC is higher for a better
+        separation, and None where all patients have the same label.
     """
     positive = [patient.label == settings.labels[1] for patient in patients.values()]
     weights = asdict(settings.weights)
-    intercepts = {name: intercept_for(center.prevalence, settings.weights) for name, center in settings.centers.items()}
+    intercepts = intercepts_of(settings)
 
     def auc_of(name: str) -> float | None:
         return separation([weights[name] * getattr(patient, name) for patient in patients.values()], positive)
 
     carriers = _carriers(settings)
     return {
-        "settings": asdict(settings),
+        "settings": asdict(settings, dict_factory=_given),
         "intercepts": intercepts,
         "factors": {
             name: {"weight": weights[name], "auc": auc_of(name), "carriers": carriers[name]} for name in FACTORS
@@ -49,6 +50,10 @@ def describe_truth(settings: Simulation, patients: Mapping[str, Patient]) -> dic
     }
 
 
+def _given(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if value is not None}
+
+
 def _plain(patient: Patient) -> dict[str, Any]:
     return {name: value for name, value in asdict(patient).items() if name != "row"}
 
@@ -56,17 +61,20 @@ def _plain(patient: Patient) -> dict[str, Any]:
 def _carriers(settings: Simulation) -> dict[str, dict[str, Any]]:
     """Where each factor can be seen: in the image, in which PyRadiomics classes, in which clinical columns.
 
-    A column's number is its correlation with the factor before it is cut into words (of a finding, the reader's
-    agreement); columns that are not named are noise, or describe what has no part in the outcome. The classes of the
-    texture know a little of the shape too: runs, zones and neighborhoods end at the mask's border.
+    A column's number is its correlation with the factor before it is cut into words (of the shape's reading, the
+    reader's agreement; of another finding's, its loading times the agreement); columns that are not named are noise,
+    or describe what has no part in the outcome. The classes of the texture know a little of the shape too: runs, zones
+    and neighborhoods end at the mask's border.
     """
     agreement = settings.findings.shape.agreement
     loadings = {name: column.loading for name, column in settings.numbers.items() if column.loading}
     loadings |= {name: column.loading for name, column in settings.categories.items() if column.loading}
+    shown = {name: loading for name, loading in (settings.finding_loadings or {}).items() if loading}
+    readings = {name: loading * getattr(settings.findings, name).agreement for name, loading in shown.items()}
     return {
         "texture": {
             "image": "density of the scatterers inside the lesion, at the same mean level",
-            "radiomics": ["firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"],
+            "radiomics": list(_TEXTURE_CLASSES),
             "clinical": {},
         },
         "shape": {
@@ -75,8 +83,8 @@ def _carriers(settings: Simulation) -> dict[str, dict[str, Any]]:
             "clinical": {"shape": agreement} if agreement else {},
         },
         "clinical": {
-            "image": None,
-            "radiomics": [],
-            "clinical": loadings,
+            "image": f"{', '.join(shown)} of the lesion" if shown else None,
+            "radiomics": list(_TEXTURE_CLASSES) if shown else [],
+            "clinical": loadings | readings,
         },
     }

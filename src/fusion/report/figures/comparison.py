@@ -1,14 +1,17 @@
-"""Figures of a comparison: each model's AUC, the differences, and what the best reaches by luck."""
+"""Figures of a comparison: each model's AUC, the differences, what luck gives, and what the best one looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
+from fusion.report.comparison_notes import input_caption, input_unit
 from fusion.report.comparison_words import auc_test, short_p
 from fusion.report.figures.forest import N_NAME, Row, draw_forest
+from fusion.report.figures.ranking import draw_ranking
 from fusion.report.figures.style import (
     BLUE,
     COLUMN_IN,
@@ -59,6 +62,8 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
             "model can know anything; the upright line is the largest AUC observed.",
             draw_luck(best),
         )
+    if comparison["inputs"] is not None:
+        yield _plan_inputs(comparison["inputs"])
 
 
 def draw_luck(best: Mapping[str, Any]) -> Figure:
@@ -90,6 +95,16 @@ def draw_luck(best: Mapping[str, Any]) -> Figure:
             )
             written.set_in_layout(False)
         return figure
+
+
+def _plan_inputs(inputs: Mapping[str, Any]) -> Plan:
+    title = "The strongest inputs"
+    if "absent" in inputs:
+        return Plan("inputs", title, "", inputs["absent"])
+    n_folds = inputs["n_folds"]
+    notes = [f"{of['n_folds']} of {n_folds} folds" if n_folds > 1 else "" for of in inputs["ranking"]]
+    figure = draw_ranking(pd.DataFrame(inputs["ranking"]).assign(note=notes), input_unit(inputs))
+    return Plan("inputs", title, input_caption(inputs), figure)
 
 
 def _models(comparison: Mapping[str, Any], numbers: str) -> Figure | str:

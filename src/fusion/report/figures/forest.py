@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from fusion.report.figures.names import N_NAME as N_NAME
+from fusion.report.figures.names import text_widths, wrapped
 from fusion.report.figures.style import (
     BLUE,
     DASHED,
@@ -28,7 +28,7 @@ from fusion.report.figures.style import (
 
 Kind = Literal["heading", "group", "total", "summary", "prediction"]
 _ROW_IN, _LINE_IN, _HEAD_IN, _FOOT_IN, _GAP_IN, _INSET_IN = 0.2, 0.12, 0.26, 0.42, 0.18, 0.12
-N_NAME, _N_LINES, N_NOTE = 34, 2, 70
+N_NOTE = 70
 _SIZE = 7.5  # of the type, in points
 
 
@@ -70,7 +70,7 @@ def draw_forest(rows: Sequence[Row], *, heads: tuple[str, str, str], xlabel: str
         xlabel: Of the estimates, which lie in [0, 1].
         reference: An upright dashed line, e.g. 0.5 for chance.
     """
-    names = [_wrapped(row.name) for row in rows]
+    names = [wrapped(row.name) for row in rows]
     heights = [_ROW_IN + _LINE_IN * name.count("\n") for name in names]
     total = _HEAD_IN + sum(heights) + _FOOT_IN
     with style():
@@ -128,12 +128,7 @@ def _width(page: Axes, texts: Sequence[str]) -> float:
     """Of the widest text, in inches; measured in bold, which is wider."""
     figure = page.get_figure(root=True)
     assert figure is not None
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]  # Matplotlib has no type for it.
-    artists = [page.text(0, 0, text, fontsize=_SIZE, weight="bold") for text in texts if text]
-    widths = [artist.get_window_extent(renderer).width / figure.dpi for artist in artists]
-    for artist in artists:
-        artist.remove()
-    return float(max(widths, default=0.0))
+    return max(text_widths(figure, texts, size=_SIZE, weight="bold"), default=0.0)
 
 
 def _write(
@@ -176,15 +171,3 @@ def _numbers(row: Row) -> str:
     if row.kind == "prediction" and row.estimate["ci_low"] is not None:
         return f"{number_text(row.estimate['ci_low'], 3)} to {number_text(row.estimate['ci_high'], 3)}"
     return interval_text(row.estimate)
-
-
-def _wrapped(name: str) -> str:
-    """In at most two lines, shortened where it needs more; lines that are given stay."""
-    if "\n" in name:
-        return "\n".join(short_text(line, N_NAME) for line in name.split("\n"))
-    n_characters = N_NAME * _N_LINES
-    lines = textwrap.wrap(name, N_NAME)
-    while len(lines) > _N_LINES:
-        n_characters -= 1
-        lines = textwrap.wrap(short_text(name, n_characters), N_NAME)
-    return "\n".join(lines)

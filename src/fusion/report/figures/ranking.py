@@ -72,9 +72,14 @@ def rank_features(features: pd.DataFrame, n_folds: int) -> pd.DataFrame:
     return ranked.reset_index(drop=True)
 
 
-def rank_attributions(attributions: pd.DataFrame) -> pd.DataFrame:
-    """Inputs by mean absolute attribution over cases: columns ``name, strength, note``, the strongest first."""
-    strengths = attributions.assign(strength=attributions["value"].abs()).groupby("name")["strength"].mean()
+def rank_attributions(attributions: pd.DataFrame, n_cases: int) -> pd.DataFrame:
+    """Inputs by mean absolute attribution over cases: columns ``name, strength, note``, the strongest first.
+
+    Args:
+        attributions: Columns ``name, value``; a case without a row of an input counts 0.
+        n_cases: That were explained.
+    """
+    strengths = attributions.assign(strength=attributions["value"].abs()).groupby("name")["strength"].sum() / n_cases
     table = strengths.reset_index().assign(note="")
     return table.sort_values(["strength", "name"], ascending=[False, True]).reset_index(drop=True)
 
@@ -91,4 +96,7 @@ def _features(run: FinishedRun) -> Figure | str:
 def _attribution(run: FinishedRun, branch: str) -> Figure | str:
     if branch not in run.attributions or run.attributions[branch].empty:
         return f"The run has no attributions of the {branch} inputs (attributions/{branch}.csv)."
-    return draw_ranking(rank_attributions(run.attributions[branch]).head(_N_SHOWN), "Mean absolute attribution")
+    # What moved nothing has no row: a case may be in the table of another branch only.
+    explained = pd.concat([table[["case_id", "fold"]] for table in run.attributions.values()]).drop_duplicates()
+    ranking = rank_attributions(run.attributions[branch], len(explained))
+    return draw_ranking(ranking.head(_N_SHOWN), "Mean absolute attribution")

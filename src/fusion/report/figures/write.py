@@ -12,9 +12,13 @@ from fusion.report.figures.decision import plan_decision
 from fusion.report.figures.distribution import plan_distribution
 from fusion.report.figures.gates import plan_gates
 from fusion.report.figures.impact import plan_impact
+from fusion.report.figures.lasso import plan_lasso
 from fusion.report.figures.learning import plan_learning
+from fusion.report.figures.nomogram import plan_nomogram
 from fusion.report.figures.ranking import plan_attribution, plan_features
 from fusion.report.figures.roc import plan_roc, plan_roc_centers
+from fusion.report.figures.selection import plan_selection
+from fusion.report.figures.shap import plan_shap
 from fusion.report.figures.style import Plan, style
 from fusion.report.figures.subgroups import plan_subgroups
 from fusion.report.run_folder import FinishedRun
@@ -52,6 +56,16 @@ def _plans(run: FinishedRun) -> Iterator[Plan]:
     optional = (plan_calibration, plan_decision, plan_impact, plan_learning, plan_centers)
     yield from (plan for planned in optional if (plan := planned(run)) is not None)
     yield from plan_subgroups(run)
+    yield from _of_classical(run) if run.is_classical else _of_network(run)
+
+
+def _of_classical(run: FinishedRun) -> Iterator[Plan]:
+    yield from (plan for planned in (plan_nomogram, plan_shap) if (plan := planned(run)) is not None)
+    yield from plan_selection(run)
+    yield from plan_lasso(run)
+
+
+def _of_network(run: FinishedRun) -> Iterator[Plan]:
     yield plan_gates(run)
     yield plan_features(run)
     yield plan_attribution(run, "radiomics")

@@ -1,0 +1,96 @@
+"""Which inputs moved a model's predictions most, from the attributions in its run folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fusion.errors import FusionError
+from fusion.runs.model import is_classical
+
+_CLASSICAL, _NETWORK = ("inputs",), ("radiomics", "clinical")
+
+
+class _Row(NamedTuple):
+    case: tuple[str, str]
+    fold: str
+    name: str
+    value: float
+    error: float
+    unit: str
+
+
+def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[str, Any]:
+    """The strongest inputs of a model, by the mean absolute attribution over the explained cases of all folds.
+
+    An input that a case has no row of (it was not selected in that fold, or moved nothing) counts as 0 there.
+
+    Args:
+        run: The run folder.
+        config: Of the run.
+        n_shown: How many inputs.
+
+    Returns:
+        ``{"method": "shap" | "integrated_gradients", "unit": "logit" | "probability", "n_cases", "n_folds",
+        "n_inputs", "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or
+        ``{"absent": why}``.
+
+    Raises:
+        FusionError: If a table is not as a run writes it.
+    """
+    model = config.get("model")
+    of_stages = isinstance(model, Mapping) and is_classical(model)
+    paths = [run / "attributions" / f"{name}.csv" for name in (_CLASSICAL if of_stages else _NETWORK)]
+    rows = [row for path in paths if path.is_file() for row in _read(path)]
+    if not rows:
+        missing = " or ".join(f"attributions/{path.name}" for path in paths)
+        why = "its final stage has no inputs" if of_stages else "it has no tabular branch"
+        return {"absent": f"The run has no attributions in {missing}: explain=none, or {why}."}
+    units = sorted({row.unit for row in rows})
+    if len(units) > 1:
+        return {"absent": f"The attributions of the folds are in different units ({', '.join(units)})."}
+    ranking = _ranking(rows)
+    return {
+        "method": "shap" if of_stages else "integrated_gradients",
+        "unit": units[0],
+        "n_cases": len({row.case for row in rows}),
+        "n_folds": len({row.fold for row in rows}),
+        "n_inputs": len(ranking),
+        "completeness_error": max(row.error for row in rows),
+        "ranking": ranking[:n_shown],
+    }
+
+
+def _ranking(rows: Sequence[_Row]) -> list[dict[str, Any]]:
+    n_cases = len({row.case for row in rows})
+    totals: dict[str, float] = {}
+    folds: dict[str, set[str]] = {}
+    for row in rows:
+        totals[row.name] = totals.get(row.name, 0.0) + abs(row.value)
+        folds.setdefault(row.name, set()).add(row.fold)
+    ranked = sorted(totals, key=lambda name: (-totals[name], name))
+    return [{"name": name, "strength": totals[name] / n_cases, "n_folds": len(folds[name])} for name in ranked]
+
+
+def _read(path: Path) -> list[_Row]:
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [
+                _Row(
+                    case=(row["case_id"], row["fold"]),
+                    fold=row["fold"],
+                    name=row["name"],
+                    value=float(row["value"]),
+                    error=abs(float(row["completeness_error"])),
+                    # Integrated gradients are always of the log-odds.
+                    unit=row.get("unit", "logit"),
+                )
+                for row in csv.DictReader(stream)
+            ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FusionError(
+            f"{path}: required a table as a run writes it, came one that cannot be read "
+            f"({type(error).__name__}: {error}); train the run again"
+        ) from error

@@ -1,0 +1,101 @@
+"""What moved the model's output: SHAP values of the inputs of its final stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fusion.report.figures.rows import draw_rows
+from fusion.report.figures.style import BLUE, INK, MUTED, Plan, style
+from fusion.report.run_folder import FinishedRun
+
+_N_SHOWN = 20
+_N_POINTS = 250  # of a row: more only fill the file
+_N_BINS = 40
+
+
+def plan_shap(run: FinishedRun) -> Plan | None:
+    """The SHAP values of the inputs; None where the run has no attributions/inputs.csv."""
+    table = run.attributions.get("inputs")
+    if table is None:
+        return None
+    title, positive = "What moved the output: SHAP", run.patients.label_names[-1]
+    if table.empty:
+        return Plan("shap", title, "", "attributions/inputs.csv holds no case: nothing was explained.")
+    units = sorted(set(table["unit"]))
+    if len(units) > 1:
+        return Plan("shap", title, "", f"The SHAP values are in different units ({', '.join(units)}).")
+    n_cases = len(table[["case_id", "fold"]].drop_duplicates())
+    n_inputs = table["name"].nunique()
+    thinned = f" Of more than {_N_POINTS} cases, {_N_POINTS} are drawn, evenly." if n_cases > _N_POINTS else ""
+    caption = (
+        f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
+        f"far the input moved its {units[0]} towards {positive} (right) or away from it (left), against the "
+        f"training patients’ mean. Bars: the mean distance, the longer the more it matters to this model, not to the "
+        f"disease. {n_cases} cases.{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
+    )
+    return Plan("shap", title, caption, draw_shap(table, unit=units[0]))
+
+
+def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:
+    """The inputs by mean absolute SHAP value: dots of the cases, and bars.
+
+    Args:
+        table: Columns ``name, value``.
+        unit: Of the values.
+    """
+    strengths = table.assign(strength=table["value"].abs()).groupby("name", sort=True)["strength"].mean()
+    ranking = strengths.sort_values(ascending=False, kind="stable").head(_N_SHOWN)
+    names = [str(name) for name in ranking.index]
+    values = [thin(np.sort(table.loc[table["name"] == name, "value"].to_numpy(dtype=np.float64))) for name in names]
+    heads, xlabels = ("Each case", "Mean"), (f"SHAP value ({unit})", f"Mean absolute ({unit})")
+    with style():
+        figure, (left, right) = draw_rows(names, heads=heads, xlabels=xlabels, shares=(0.64, 0.36))
+        _draw_swarms(left, values)
+        rows, top = np.arange(len(names)), float(ranking.max())
+        right.barh(rows, ranking, height=0.42, color=BLUE, linewidth=0)
+        for row, strength in enumerate(ranking):
+            right.text(strength + 0.03 * top, row, f"{strength:.3g}", fontsize=6.5, va="center", color=MUTED)
+        # All may be 0: no input moved any output.
+        right.set(xlim=(0, 1.3 * top or 1))
+        right.locator_params(axis="x", nbins=4)
+        return figure
+
+
+def thin(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sorted values, or as many of them as are drawn: evenly by rank, the extremes among them."""
+    if len(values) <= _N_POINTS:
+        return values
+    return values[np.linspace(0, len(values) - 1, _N_POINTS).round().astype(np.intp)]
+
+
+def swarm(values: NDArray[np.float64], *, width: float) -> NDArray[np.float64]:
+    """Offsets within ±0.36 of a row, always the same: where values are dense they spread wider.
+
+    Args:
+        values: (N,) sorted.
+        width: Of the whole axis, in the unit of the values.
+    """
+    bins = np.floor(values / (width / _N_BINS)).astype(np.intp) if width > 0 else np.zeros(len(values), np.intp)
+    _, starts, counts = np.unique(bins, return_index=True, return_counts=True)
+    offsets = np.zeros(len(values))
+    for start, count in zip(starts, counts, strict=True):
+        # The golden-ratio sequence is even at any length.
+        spread = np.arange(start, start + count) * 0.6180339887498949 % 1 - 0.5
+        offsets[start : start + count] = 0.72 * spread * (count - 1) / max(counts.max() - 1, 1)
+    return offsets
+
+
+def _draw_swarms(axes: Axes, values: Sequence[NDArray[np.float64]]) -> None:
+    everything = np.concatenate(values)
+    width = float(np.ptp(everything))
+    for row, of_row in enumerate(values):
+        axes.axhline(row, color=MUTED, linewidth=0.3, zorder=0)
+        axes.scatter(of_row, row + swarm(of_row, width=width), s=4, color=BLUE, alpha=0.6, linewidths=0)
+    axes.axvline(0, color=INK, linewidth=0.7, zorder=0)
+    axes.margins(x=0.03)

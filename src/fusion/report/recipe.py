@@ -1,0 +1,162 @@
+"""What a classical model was made of, in sentences, from its configuration and what its folds recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fusion.report.inner import listed
+from fusion.report.run_folder import FinishedRun
+
+_BLOCKS = {
+    "clinical": "the clinical columns, ultrasound findings included",
+    "ultrasound": "the ultrasound findings",
+    "radiomics": "the radiomics features",
+    "deep": "the deep features",
+}
+_FILTERED = ("radiomics", "deep")
+_CORRECTIONS = {"none": "not corrected", "holm": "Holm’s correction", "fdr_bh": "false discovery rate"}
+_IMBALANCE = {
+    "none": "Labels were not balanced.",
+    "weights": "Patients of the rarer label were weighted up.",
+    "smote": "The rarer label was filled up with SMOTE’s synthetic patients, within the training part of the fold only "
+    "(Chawla et al., J Artif Intell Res 2002;16:321).",
+}
+_RULES = {
+    "min": "the least cross-validated deviance (λ.min)",
+    "1se": "the strongest penalty within one standard error of the least deviance (λ.1se)",
+}
+
+
+def recipe(run: FinishedRun) -> list[str]:
+    """A sentence or two per stage, in the order in which they are fitted; none for a network."""
+    if not run.is_classical:
+        return []
+    stages = (_inputs, _candidates, _deep, _filters, _selection, _combination)
+    return [sentence for stage in stages for sentence in stage(run)]
+
+
+def _inputs(run: FinishedRun) -> Iterator[str]:
+    whole = [_BLOCKS.get(block, block) for block, entry in run.inputs.items() if entry == "features"]
+    scores = [_BLOCKS.get(block, block) for block, entry in run.inputs.items() if entry == "score"]
+    parts = [
+        *([f"{listed(whole)}, column by column"] if whole else []),
+        *([f"{'a score each of' if len(scores) > 1 else 'one score of'} {listed(scores)}"] if scores else []),
+    ]
+    yield f"The model takes {'; and '.join(parts)}. Every stage was fitted on the training part of its fold alone."
+    if scores:
+        yield (
+            "A score is the linear predictor of its own penalized regression. For training patients it is out of fold: "
+            "it comes from a fit on other patients, since scores of patients that they were fitted on are too good, "
+            "and the next stage would trust them too much."
+        )
+
+
+def _candidates(run: FinishedRun) -> Iterator[str]:
+    counts = [count for count in run.candidates.values() if count]
+    blocks = list(dict.fromkeys(block for count in counts for block in count))
+    if blocks:
+        texts = [f"{_range([int(count.get(block, 0)) for count in counts])} {block}" for block in blocks]
+        total = _range([sum(count.values()) for count in counts])
+        together = f", {total} in all" if len(blocks) > 1 else ""
+        yield f"It has looked at {listed(texts)} features{together}; every one is a chance to be wrong."
+
+
+def _deep(run: FinishedRun) -> Iterator[str]:
+    deep, backbone = run.config.get("deep"), run.config.get("backbone")
+    if "deep" not in run.inputs or not isinstance(backbone, Mapping):
+        return
+    n_components = deep.get("n_components") if isinstance(deep, Mapping) else None
+    compressed = (
+        f", compressed to at most {n_components} principal components of the training part" if n_components else ""
+    )
+    yield (
+        f"Deep features are the pooled layer of the backbone {backbone.get('name')}, fine-tuned on the training "
+        f"part{compressed}."
+    )
+
+
+def _filters(run: FinishedRun) -> Iterator[str]:
+    blocks = [block for block in _FILTERED if block in run.inputs]
+    selection = _selection_of(run)
+    if not blocks or not selection:
+        return
+    filters = [_filter_text(each) for each in selection.get("filters") or ()]
+    which = f"{listed(blocks).capitalize()} features"
+    if filters:
+        yield f"{which} were filtered, one patient one row, {'; then '.join(filters)}."
+    else:
+        yield f"{which} were not filtered before the selection."
+
+
+def _filter_text(each: Mapping[str, Any]) -> str:
+    name = str(each.get("name"))
+    known: Mapping[str, Callable[[], str]] = {
+        "variance": lambda: f"by a variance above {each['min_variance']}",
+        "mann_whitney": lambda: f"by the Mann-Whitney test, p below {each['max_p']} ({_correction(each)})",
+        "t_test": lambda: f"by Welch’s t-test, p below {each['max_p']} ({_correction(each)})",
+        "spearman": lambda: _redundancy("Spearman", each),
+        "pearson": lambda: _redundancy("Pearson", each),
+        "mrmr": lambda: f"to the {each['n_features']} of minimum redundancy and maximum relevance (mRMR)",
+    }
+    if name in known:
+        return known[name]()
+    return f"by “{name}”"
+
+
+def _correction(each: Mapping[str, Any]) -> str:
+    return _CORRECTIONS.get(str(each.get("correction")), str(each.get("correction")))
+
+
+def _redundancy(kind: str, each: Mapping[str, Any]) -> str:
+    dropped = "one with the larger p" if each.get("order") == "p_value" else "later in the table"
+    return (
+        f"for redundancy: of two with a {kind} correlation beyond ±{each['max_correlation']} the {dropped} was dropped"
+    )
+
+
+def _selection(run: FinishedRun) -> Iterator[str]:
+    selection, model = _selection_of(run), run.config["model"]
+    has_scores = "score" in run.inputs.values()
+    if not selection or not (model.get("select") or has_scores):
+        yield "No feature was selected before the last stage."
+        return
+    ratio = float(selection["l1_ratio"])
+    what = "a LASSO logistic regression" if ratio == 1 else f"an elastic-net logistic regression (L1 part {ratio:g})"
+    where = [
+        *(["within each score"] if has_scores else []),
+        *(["over everything that the model takes"] if model.get("select") else []),
+    ]
+    n_bootstrap = selection.get("n_bootstrap")
+    resampled = f" {n_bootstrap} bootstrap resamples say how surely." if n_bootstrap else ""
+    yield (
+        f"Features were selected by {what}, {listed(where)}; its penalty is the one of "
+        f"{_RULES.get(str(selection['lambda']), selection['lambda'])} in {selection['n_folds']}-fold cross-validation "
+        f"over training patients.{resampled}"
+    )
+
+
+def _combination(run: FinishedRun) -> Iterator[str]:
+    if run.config["model"].get("combine") == "mean":
+        yield (
+            "The probability is the weighted mean of the scores’ calibrated probabilities; calibration and weights "
+            "come from the training patients’ out-of-fold scores. No classifier follows."
+        )
+        return
+    classifier = run.config.get("classifier")
+    if not isinstance(classifier, Mapping):
+        return
+    grid: Mapping[str, Any] = classifier.get("grid") or {}
+    tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in grid.items())
+    tuned = f", tuned within the training part ({tried})" if tried else ""
+    balanced = _IMBALANCE.get(str(classifier.get("imbalance")), "")
+    yield f"The last stage is the classifier “{classifier.get('name')}”{tuned}. {balanced}".rstrip()
+
+
+def _selection_of(run: FinishedRun) -> Mapping[str, Any]:
+    selection = run.config.get("selection")
+    return selection if isinstance(selection, Mapping) else {}
+
+
+def _range(counts: list[int]) -> str:
+    return f"{counts[0]}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"

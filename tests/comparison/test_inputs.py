@@ -1,0 +1,76 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion.comparison.inputs import rank_inputs
+from fusion.errors import FusionError
+
+CLASSICAL = {"model": {"name": "composite", "inputs": {"clinical": "features"}}}
+NETWORK = {"model": {"name": "fusion", "branches": ["radiomics", "clinical"]}}
+HEADER = "case_id,fold,name,value,completeness_error"
+
+
+def write(run: Path, name: str, *rows: str, header: str = HEADER) -> None:
+    (run / "attributions").mkdir(exist_ok=True)
+    (run / "attributions" / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def rank(run: Path, config: dict[str, Any], n_shown: int = 15) -> dict[str, Any]:
+    return rank_inputs(run, config, n_shown=n_shown)
+
+
+def test_of_a_classical_model_the_mean_over_cases_and_folds(tmp_path: Path) -> None:
+    rows = ("1,0,age,0.5,0.001,logit", "1,0,edge,-1,0.001,logit", "2,0,age,-0.3,0,logit", "2,0,edge,0,0,logit",
+            "1,1,age,0.4,-0.02,logit", "1,1,deep,2.4,-0.02,logit")  # fmt: skip
+    write(tmp_path, "inputs", *rows, header=f"{HEADER},unit")
+    # Three cases: 1 and 2 of fold 0, 1 of fold 1.
+    found = rank(tmp_path, CLASSICAL)
+    ranking = found.pop("ranking")
+    assert [(of["name"], of["n_folds"]) for of in ranking] == [("deep", 1), ("age", 2), ("edge", 1)]
+    assert [of["strength"] for of in ranking] == pytest.approx([0.8, 0.4, 1 / 3])
+    assert found == {
+        "method": "shap",
+        "unit": "logit",
+        "n_cases": 3,
+        "n_folds": 2,
+        "n_inputs": 3,
+        "completeness_error": 0.02,
+    }
+    assert [of["name"] for of in rank(tmp_path, CLASSICAL, n_shown=1)["ranking"]] == ["deep"]
+    assert rank(tmp_path, CLASSICAL, n_shown=1)["n_inputs"] == 3
+
+
+def test_of_the_network_both_tables_and_cases_that_are_in_one_only(tmp_path: Path) -> None:
+    write(tmp_path, "radiomics", "1,0,energy,0.6,0.1")
+    write(tmp_path, "clinical", "1,0,age,0.5,0.1", "2,0,age,-0.5,0.2")
+    write(tmp_path, "inputs", "1,0,stale,9,0,logit", header=f"{HEADER},unit")
+    found = rank(tmp_path, NETWORK)
+    assert (found["method"], found["unit"], found["n_cases"]) == ("integrated_gradients", "logit", 2)
+    assert [(of["name"], of["strength"]) for of in found["ranking"]] == [("age", 0.5), ("energy", 0.3)]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (CLASSICAL, "attributions/inputs.csv: explain=none, or its final stage has no inputs."),
+        (
+            NETWORK,
+            "attributions/radiomics.csv or attributions/clinical.csv: explain=none, or it has no tabular branch.",
+        ),
+    ],
+)
+def test_a_run_without_tables_has_a_reason(config: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    assert rank(tmp_path, config) == {"absent": f"The run has no attributions in {reason}"}
+
+
+def test_units_are_not_mixed(tmp_path: Path) -> None:
+    write(tmp_path, "inputs", "1,0,a,1,0,logit", "1,1,a,1,0,probability", header=f"{HEADER},unit")
+    assert "different units (logit, probability)" in rank(tmp_path, CLASSICAL)["absent"]
+
+
+@pytest.mark.parametrize(("header", "row"), [(HEADER, "1,0,a,much,0"), ("case_id,fold", "1,0"), (HEADER, "1,0,a")])
+def test_a_broken_table_is_refused(header: str, row: str, tmp_path: Path) -> None:
+    write(tmp_path, "inputs", row, header=header)
+    with pytest.raises(FusionError, match=r"inputs\.csv: required a table as a run writes it"):
+        rank(tmp_path, CLASSICAL)

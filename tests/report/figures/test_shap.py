@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from fusion.report.figures.shap import draw_shap, plan_shap, swarm, thin
+from fusion.report.run_folder import read_run
+
+HEADER = ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+
+
+def test_bars_are_mean_absolute_values_the_longest_first():
+    table = pd.DataFrame({"name": ["a", "b", "a", "b"], "value": [0.1, -2.0, -0.3, 1.0]})
+    left, right = draw_shap(table, unit="logit").axes
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([1.5, 0.2])
+    np.testing.assert_allclose(left.collections[0].get_offsets()[:, 0], [-2, 1])
+    assert left.get_xlabel() == "SHAP value (logit)"
+
+
+def test_dots_of_a_row_stay_in_it_and_spread_where_they_are_dense():
+    values = np.sort(np.concatenate([np.zeros(100), [3.0, 9.0]]))
+    offsets = swarm(values, width=9.0)
+    assert np.abs(offsets).max() <= 0.36
+    assert np.ptp(offsets[:100]) > 0.6
+    assert offsets[-1] == 0
+    np.testing.assert_array_equal(swarm(np.zeros(3), width=0.0).shape, 3)
+
+
+def test_many_cases_are_thinned_evenly_with_the_extremes():
+    values = np.arange(1000.0)
+    shown = thin(values)
+    assert len(shown) == 250
+    assert (shown[0], shown[-1]) == (0, 999)
+    assert np.diff(shown).max() <= 5
+    assert thin(values[:20]) is not values
+    np.testing.assert_array_equal(thin(values[:20]), values[:20])
+
+
+def test_the_unit_and_the_cases_are_said(classical, simulation):
+    plan = plan_shap(read_run(classical))
+    n_cases = sum(part == "test" for part in simulation.cases.parts)
+    assert f"{n_cases} cases." in plan.caption
+    assert "moved its logit towards malignant" in plan.caption
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "holds no case"),
+        ([["1", 0, "a", 0.1, "", "logit"], ["2", 1, "a", 0.1, "", "probability"]], "in different units"),
+    ],
+)
+def test_what_cannot_be_drawn_has_its_reason(classical_dir, fake, rows, reason):
+    fake.write_csv(classical_dir / "attributions" / "inputs.csv", HEADER, rows)
+    assert reason in plan_shap(read_run(classical_dir)).figure
+
+
+def test_values_of_0_are_drawn(classical_dir, fake):
+    rows = [[f"{k}", 0, "a", 0.0, "nan", "logit"] for k in range(3)]
+    fake.write_csv(classical_dir / "attributions" / "inputs.csv", HEADER, rows)
+    assert plan_shap(read_run(classical_dir)).figure.axes[1].get_xlim() == (0, 1)
+
+
+def test_a_network_has_none(finished):
+    assert plan_shap(read_run(finished)) is None

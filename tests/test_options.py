@@ -14,14 +14,29 @@ import numpy as np
 import pytest
 
 from fusion.records import Cohort, Fold
+from fusion.runs.model import is_classical
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = sorted(path.relative_to(ROOT / "conf").with_suffix("").as_posix() for path in ROOT.glob("conf/*/*.yaml"))
 DATA = ROOT / "../shared/data"
 REAL = ("cohort/breast", "cohort/busbra")
+# A dozen patients can be divided by three, and no filter tells them apart.
+FEW = [
+    "split.validation_fraction=0.4",
+    "split.n_inner_folds=3",
+    "selection.n_folds=3",
+    "selection.n_lambdas=10",
+    "selection.n_bootstrap=2",
+    "selection.filters=[{{name: variance, min_variance: 0}}]",
+]
 # What an option asks of its user, or of a tiny cohort without network.
 NEEDS = {
     "backbone": ["imaging.n_px=32"],
+    "classifier": ["model=clinical", *FEW],
+    "selection": ["model=clinical", *FEW[:-1], "model.select=true"],
+    "deep": ["model=deep", *FEW],
+    "model": FEW,
+    "experiment": ["cohort.simulation.design=null", "radiomics=ultrasound_2d", *FEW],
     "cohort/table": [
         "cohort.simulation=null",
         "cohort.name=mine",
@@ -77,8 +92,8 @@ def overrides(tiny: tuple[str, ...], phantom: Path) -> Callable[[str], list[str]
     return command
 
 
-def small(cohort: Cohort, fold: Fold) -> tuple[Cohort, Fold]:
-    """Two patients of each label to train on, one of each to stop on and to test."""
+def small(cohort: Cohort, fold: Fold, n_train: int) -> tuple[Cohort, Fold]:
+    """Some patients of each label to train on, one of each to stop on and to test."""
 
     def pick(patients: frozenset[str], n_each: int) -> frozenset[str]:
         by_label: dict[str, list[str]] = {label: [] for label in cohort.label_names}
@@ -86,8 +101,54 @@ def small(cohort: Cohort, fold: Fold) -> tuple[Cohort, Fold]:
             by_label[str(cohort.patients[patient_id][0].label)].append(patient_id)
         return frozenset(patient_id for group in by_label.values() for patient_id in group[:n_each])
 
-    few = replace(fold, train=pick(fold.train, 2), validation=pick(fold.validation, 1), test=pick(fold.test, 1))
+    few = replace(fold, train=pick(fold.train, n_train), validation=pick(fold.validation, 1), test=pick(fold.test, 1))
     return replace(cohort, cases=tuple(case for case in cohort.cases if few.part_of(case.patient_id))), few
+
+
+def fit_network(
+    cohort: Cohort, fold: Fold, crops: Any, features: Any, config: dict[str, Any], cache_dir: Path, out_dir: Path
+) -> Any:
+    from fusion.radiomics.stability import measure_stability
+    from fusion.training.fit import fit_fold
+    from fusion.training.loggers import open_loggers
+
+    stability = measure_stability(
+        [case for case in cohort.cases if case.patient_id in fold.train],
+        radiomics=config["radiomics"],
+        stability=config["stability"],
+        cache_dir=cache_dir,
+    )
+    with open_loggers(config, fold_dir=out_dir / "fold_0") as loggers:
+        return fit_fold(
+            cohort,
+            fold=fold,
+            crops=crops,
+            features=features,
+            stable=stability.features if stability else None,
+            config=config,
+            loggers=loggers,
+            title="",
+        )
+
+
+def fit_classical(
+    cohort: Cohort, fold: Fold, crops: Any, features: Any, config: dict[str, Any], cache_dir: Path, out_dir: Path
+) -> Any:
+    from fusion.classical.check import check_classical
+    from fusion.classical.fold import fit_classical_fold
+
+    check_classical(config)
+    changed = config | {"cache_dir": str(cache_dir)}
+    tables = {"crops": crops, "features": features}
+    return fit_classical_fold(cohort, fold, outer=fold, config=changed, title="", is_own=True, **tables).model
+
+
+def few_evaluations(explain: dict[str, Any]) -> dict[str, Any]:
+    """As little as there can be of an explanation."""
+    if explain["name"] == "none":
+        return explain
+    inputs = {"n_cases": 1, "n_background": 2, "max_evaluations": 20}
+    return {**explain, "n_cases": 1, "n_steps": 2, "inputs": inputs}
 
 
 @pytest.mark.parametrize("option", [marked(option) for option in OPTIONS])
@@ -101,36 +162,19 @@ def test_option_trains_on_one_batch_and_scores(
     from fusion.explanation.write import write_explanations
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
-    from fusion.radiomics.stability import measure_stability
     from fusion.splits.folds import make_folds
-    from fusion.training.fit import fit_fold
-    from fusion.training.loggers import open_loggers
 
     monkeypatch.setenv("WANDB_SILENT", "true")
     config = compose([*overrides(option), "radiomics.n_jobs=1", "evaluation.n_bootstrap=100"])
     whole = load_cohort(config["cohort"], cache_dir=fusion_cache, require_labels=True)
-    cohort, fold = small(whole, make_folds(whole, split=config["split"], seed=config["seed"])[0])
+    n_train = 8 if is_classical(config["model"]) else 2
+    cohort, fold = small(whole, make_folds(whole, split=config["split"], seed=config["seed"])[0], n_train)
     crops = open_crops(cohort.cases, imaging=config["imaging"], cache_dir=fusion_cache, n_jobs=1)
     features = extract_features(cohort.cases, radiomics=config["radiomics"], cache_dir=fusion_cache)
 
-    stability = measure_stability(
-        [case for case in cohort.cases if case.patient_id in fold.train],
-        radiomics=config["radiomics"],
-        stability=config["stability"],
-        cache_dir=fusion_cache,
-    )
-    with open_loggers(config, fold_dir=tmp_path / "fold_0") as loggers:
-        model = fit_fold(
-            cohort,
-            fold=fold,
-            crops=crops,
-            features=features,
-            stable=stability.features if stability else None,
-            config=config,
-            loggers=loggers,
-            title="",
-        )
-    scores = model.score(model.assemble(cohort.cases, crops=crops, features=features), device="cpu")
+    fit = fit_classical if is_classical(config["model"]) else fit_network
+    model = fit(cohort, fold, crops, features, config, fusion_cache, tmp_path)
+    scores = model.score_cases(cohort.cases, crops=crops, features=features, accelerator="cpu")
     write_explanations(
         tmp_path,
         images_dir=tmp_path,
@@ -139,7 +183,7 @@ def test_option_trains_on_one_batch_and_scores(
         probabilities=scores.probabilities[:1, -1],
         crops=crops,
         features=features,
-        settings={**config["explain"], "n_cases": 1, "n_steps": 2},
+        settings=few_evaluations(config["explain"]),
     )
     cases = model.predictions(cohort.cases, scores, fold=fold)
     settings = Settings.from_config(config["evaluation"], seed=0)

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fusion.storage import atomic_path, content_key, file_digest, write_json
+from fusion.storage import array_digest, atomic_path, content_key, file_digest, write_json
 
 
 @pytest.fixture
@@ -53,6 +54,22 @@ def test_content_key_is_the_same_in_every_process_and_version() -> None:
 def test_content_key_refuses_what_is_not_plain(content: object) -> None:
     with pytest.raises(TypeError):
         content_key(content)
+
+
+def test_array_digest_is_of_kind_shape_and_values() -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    expected = hashlib.sha256(b"<f8 (2, 3)" + np.array([0, 1, 2, 3, 4, 5], dtype="<f8").tobytes()).hexdigest()
+    assert array_digest(array) == expected
+    others = (array.astype(np.float32), array.astype(np.int64), array.T, array.reshape(3, 2), array.ravel(), array + 1)
+    assert len({expected, *(array_digest(other) for other in others)}) == 7
+    empty = [np.zeros((0, 3)), np.zeros((3, 0)), np.zeros(0)]
+    assert len({array_digest(array) for array in empty}) == 3
+
+
+def test_array_digest_does_not_depend_on_the_memory() -> None:
+    array = np.arange(24.0).reshape(4, 6)
+    same = (np.asfortranarray(array), np.repeat(array, 2, axis=1)[:, ::2], array[:, np.arange(6)])
+    assert {array_digest(each) for each in same} == {array_digest(array)}
 
 
 @pytest.mark.parametrize(

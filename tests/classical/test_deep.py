@@ -50,36 +50,32 @@ class Asked(Exception):  # noqa: N818 -- it is an answer
 
 
 @pytest.fixture
-def key_of(monkeypatch: pytest.MonkeyPatch, fit: Callable[..., Embedder]) -> Callable[..., str]:
-    """The key that a fit would be kept under; nothing is fitted."""
+def plan_of(monkeypatch: pytest.MonkeyPatch, fit: Callable[..., Embedder]) -> Callable[..., tuple[str, frozenset[str]]]:
+    """The key that a fit would be kept under, and whom it would hold out for early stopping; nothing is fitted."""
 
-    def ask(cache_dir: Path, key: str, *, compute: Any) -> dict[str, Any]:
-        raise Asked(key)
+    def plan(images: Any, **changes: Any) -> tuple[str, frozenset[str]]:
+        keys = []
 
-    def key(images: Any, **changes: Any) -> str:
-        monkeypatch.setattr(deep, "kept", ask)
-        with pytest.raises(Asked) as asked:
-            fit(images, **changes)
-        return str(asked.value)
+        def ask_key(cache_dir: Path, key: str, *, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+            keys.append(key)
+            return compute()
 
-    return key
+        def ask_fold(cohort: Any, *, fold: Fold, **arguments: Any) -> Any:
+            raise Asked(fold)
 
-
-@pytest.fixture
-def validation_of(monkeypatch: pytest.MonkeyPatch, fit: Callable[..., Embedder]) -> Callable[..., frozenset[str]]:
-    """The patients that a fit would hold out for early stopping; nothing is fitted."""
-
-    def ask(cohort: Any, *, fold: Fold, **arguments: Any) -> Any:
-        raise Asked(fold)
-
-    def validation(images: Any, **changes: Any) -> frozenset[str]:
-        monkeypatch.setattr(deep, "fit_fold", ask)
+        monkeypatch.setattr(deep, "kept", ask_key)
+        monkeypatch.setattr(deep, "fit_fold", ask_fold)
         with pytest.raises(Asked) as asked:
             fit(images, **changes)
         fold: Fold = asked.value.args[0]
-        return fold.validation
+        return keys[0], fold.validation
 
-    return validation
+    return plan
+
+
+@pytest.fixture
+def key_of(plan_of: Callable[..., tuple[str, frozenset[str]]]) -> Callable[..., str]:
+    return lambda images, **changes: plan_of(images, **changes)[0]
 
 
 def weights(embedder: Embedder) -> bytes:
@@ -140,14 +136,22 @@ def test_it_learns_from_the_patients_alone(images: Any, fit: Callable[..., Embed
 
 
 def test_the_early_stopping_part_depends_on_the_patients_the_seed_and_the_fold_only(
-    images: Any, validation_of: Callable[..., frozenset[str]]
+    images: Any, plan_of: Callable[..., tuple[str, frozenset[str]]]
 ) -> None:
     backward = tuple(case for case in images.cohort.cases[::-1] if case.patient_id != "patient 20")
-    plain = validation_of(images)
-    assert validation_of(replace(images, cohort=replace(images.cohort, cases=backward))) == plain
-    assert validation_of(images, fold_number=1) != plain
-    assert validation_of(images, seed=4) != plain
-    assert validation_of(replace(images, patients=images.patients - plain)) != plain
+    _, plain = plan_of(images)
+    assert plan_of(replace(images, cohort=replace(images.cohort, cases=backward)))[1] == plain
+    assert plan_of(images, fold_number=1)[1] != plain
+    assert plan_of(images, seed=4)[1] != plain
+    assert plan_of(replace(images, patients=images.patients - plain))[1] != plain
+
+
+def test_the_key_follows_a_label_also_where_the_same_patients_are_held_out(
+    images: Any, key_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = frozenset(f"patient {number}" for number in range(4))
+    monkeypatch.setattr(deep, "draw_fraction", lambda *_: held_out)
+    assert key_of(images) != key_of(images.relabel("patient 6"))
 
 
 @pytest.mark.parametrize("change", ["repaint", "relabel"])

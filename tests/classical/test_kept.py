@@ -127,9 +127,9 @@ def test_a_computation_that_fails_leaves_nothing_and_can_be_tried_again(tmp_path
     assert compute.count == 1
 
 
-def test_what_could_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+def test_what_could_not_be_read_again_is_not_kept(tmp_path: Path, compute: Counter) -> None:
     with pytest.raises(Exception, match="weights_only"):
-        kept(tmp_path, KEY, compute=lambda: {"path": tmp_path})
+        kept(tmp_path, KEY, compute=lambda: {"neither a container nor a tensor": compute})
     assert not list(tmp_path.rglob("*.pt"))
 
 

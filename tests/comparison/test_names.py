@@ -137,6 +137,15 @@ def test_an_option_with_a_changed_value_is_told_by_the_value() -> None:
     assert called(config("radiomics"), changed) == ["classifier.grid.C=[1]", "classifier.grid.C=[1,10]"]
 
 
+def test_a_group_that_a_run_does_not_have_is_told_by_its_option_where_it_is() -> None:
+    assert called(config("deep"), config("deep") | {"classifier": None}) == ["lr", "1"]
+
+
+def test_a_group_without_a_name_is_told_by_its_values() -> None:
+    runs = [config("deep"), config("deep", tabular={"clip": 5}), config("deep", tabular={"clip": 3})]
+    assert called(*runs) == ["0", "tabular.clip=5", "tabular.clip=3"]
+
+
 def test_a_published_figure_is_no_name() -> None:
     assert called(config("deep"), config("deep", published=None)) == ["0", "1"]
 

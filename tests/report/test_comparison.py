@@ -431,7 +431,7 @@ def test_of_many_pairs_the_terminal_has_those_of_the_best_by_inner_auc(
     content["comparisons"] += [pair(f"b{k}", 0.02, 0.5, 16) | {"reference": "lasso"} for k in range(11)]
     print_comparison(content, written=Path("out"))
     shown = capsys.readouterr().out
-    assert "Differences of pairs with ours, the best by inner AUC; the page has all 16" in shown
+    assert "Differences of pairs with ours, the best by inner AUC; the page has all 16" in " ".join(shown.split())
     assert "ours minus a4" in shown
     assert "minus lasso" not in shown
     content["best_by_inner"] = None

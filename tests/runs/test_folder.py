@@ -38,7 +38,8 @@ def finish(
 ) -> None:
     for name, rows in tables.items():
         write_rows(run.fold(number) / f"{name}.csv", ("fold", "value"), rows)
-    write_json(run.fold(number) / "fold.json", {"thresholds": thresholds or {}})
+    facts = {"thresholds": thresholds or {}, "candidates": {"radiomics": 700 + number, "clinical": 5}}
+    write_json(run.fold(number) / "fold.json", facts)
     (run.fold(number) / "model.ckpt").touch()
     write_rows(run.fold(number) / LAST_OF_FOLD, ("fold", "id"), [[number, "x"]])
 
@@ -143,6 +144,16 @@ def test_thresholds_are_those_of_finished_folds_by_operating_point(tmp_path: Pat
     assert run.thresholds == {"youden": {0: 0.1 + 0.2, 2: 0.0}, "cost": {0: 0.2, 2: 0.5}}
 
 
+def test_what_each_fold_looked_at_is_said(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    finish(run, 0)
+    finish(run, 3)
+    assert [run.candidates(number) for number in run.finished] == [
+        {"radiomics": 700, "clinical": 5},
+        {"radiomics": 703, "clinical": 5},
+    ]
+
+
 def test_more_than_two_labels_have_no_thresholds(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     finish(run, 0)
@@ -216,6 +227,18 @@ def test_finished_folds_are_joined_in_their_order(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "attributions" / "branches.csv")[1] == [["2", "f"], ["10", "g"]]
     assert read_rows(tmp_path / "attributions" / "radiomics.csv")[1] == [["10", "r"]]
     assert not (tmp_path / "attributions" / "clinical.csv").exists()
+
+
+def test_what_selections_leave_is_joined_where_there_is_some(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for number in (1, 0):
+        tables = {name: [[number, name]] for name in ("selection", "lasso_cv", "lasso_path", "nomogram", "inputs")}
+        finish(run, number, **tables)
+    run.join_folds()
+    for name in ("selection", "lasso_cv", "lasso_path", "nomogram"):
+        assert read_rows(tmp_path / f"{name}.csv") == (["fold", "value"], [["0", name], ["1", name]])
+    assert read_rows(tmp_path / "attributions" / "inputs.csv")[1] == [["0", "inputs"], ["1", "inputs"]]
+    assert not (tmp_path / "tuning.csv").exists()
 
 
 def test_nothing_finished_is_nothing_joined(tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_too_little_to_fit_on_keeps_no_feature(shape: tuple[int, int]) -> None:
     given = FeatureTable(case_ids=tuple(map(str, range(n_rows))), names=tuple("abc"[:n_columns]), values=np.ones(shape))
     scaler = fit(given, max_correlation=0.9)
     assert scaler.names == ()
+    assert scaler.n_candidates == (n_columns if n_rows else 0)
     assert transform(scaler, given).shape == (n_rows, 0)
 
 
@@ -221,6 +222,10 @@ def test_only_stable_features_are_kept() -> None:
     # An unstable feature drops none that resembles it.
     assert fit(given, stable=("b",), max_correlation=0.9).names == ("b",)
     assert fit(given, stable=()).names == ()
+    # All three were looked at, whatever is left.
+    assert [fit(given, **changes).n_candidates for changes in ({}, {"stable": ("b",)}, {"max_correlation": 0.1})] == [
+        3
+    ] * 3
 
 
 COMBAT: dict[str, Any] = {

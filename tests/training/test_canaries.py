@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from fusion.records import Predictions
+from fusion.classical.fold import fit_classical_fold
+from fusion.records import Fold, Predictions
+from fusion.runs.model import is_classical
 from fusion.splits.folds import make_folds
 from fusion.training.tuning import fit_tuned
 
@@ -36,6 +39,16 @@ MODELS = {
     "radiomics": "model.branches=[radiomics]",
     "clinical": "model.branches=[clinical]",
 }
+CLASSICAL = ("ultrasound", "clinical", "radiomics", "deep", "radiomics_deep", "combined", "composite", "late", "stacked")
+# Filters and a penalty that let something through where there is nothing, so that there is something to overfit.
+EAGER = (
+    "split.n_inner_folds=3",
+    "selection.filters=[{name: mann_whitney, max_p: 0.5, correction: none}]",
+    "selection.lambda=min",
+    "selection.n_folds=3",
+    "selection.n_lambdas=20",
+    "selection.n_bootstrap=0",
+)
 Compose = Callable[[Sequence[str]], dict[str, Any]]
 N_PATIENTS = 80
 
@@ -69,6 +82,23 @@ def test_nothing_is_found_where_there_is_nothing(
     assert_chance(data, config)
 
 
+@pytest.mark.parametrize("kind", ["noise", "shuffled"])
+@pytest.mark.parametrize("model", CLASSICAL)
+@pytest.mark.parametrize("protocol", ["kfold", "center"])
+def test_no_classical_model_finds_anything_where_there_is_nothing(
+    make_data: Callable[..., Any], compose: Compose, tmp_path: Path, protocol: str, model: str, kind: str
+) -> None:
+    data = nothing(make_data, kind)
+    # The second and third column count as findings.
+    columns = tuple(
+        replace(column, source="ultrasound") if column.name != "age" else column
+        for column in data.cohort.clinical_columns
+    )
+    data = replace(data, cohort=replace(data.cohort, clinical_columns=columns))
+    config = compose([f"model={model}", *SMALL, *PROTOCOLS[protocol], *EAGER, f"cache_dir={tmp_path}"])
+    assert_chance(data, config)
+
+
 def test_a_planted_leak_breaks_the_canary(make_data: Callable[..., Any], compose: Compose) -> None:
     """Features that are made with the label, as selection or scaling on all rows would tell a little of it."""
     data = nothing(make_data, "noise")
@@ -81,10 +111,22 @@ def test_a_planted_leak_breaks_the_canary(make_data: Callable[..., Any], compose
         assert_chance(leaking, config)
 
 
+def fit_of(data: Any, outer: Fold) -> Callable[..., Any]:
+    """Of the network, or of a classical model whose scores are out of fold within the outer fold."""
+
+    def fit(part: Fold, config: dict[str, Any], title: str) -> Any:
+        if not is_classical(config["model"]):
+            return data.fit_and_score(part, config, title)
+        tables = {"crops": data.crops, "features": data.features}
+        return fit_classical_fold(data.cohort, part, outer=outer, config=config, title=title, is_own=False, **tables)
+
+    return fit
+
+
 def assert_chance(data: Any, config: dict[str, Any]) -> None:
     areas, weights = [], []
     for fold in make_folds(data.cohort, split=config["split"], seed=0):
-        tuned = fit_tuned(data.cohort, fold, config=config, fit=data.fit_and_score, score=area)
+        tuned = fit_tuned(data.cohort, fold, config=config, fit=fit_of(data, fold), score=area)
         tested = tuned.calibrated("platt").fit.predictions
         tested = tested.select(part == "test" for part in tested.parts)
         n_positive = tested.labels.count("malignant")

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from fusion.errors import FusionError
 from fusion.imaging.store import Crops
 from fusion.records import FeatureTable
-from fusion.training.fit import _balance, describe_device, patient_weights, resolve_precision, scoring_device
+from fusion.training.fit import _balance, patient_weights
 
 
 def same_weights(one: Any, other: Any) -> bool:
@@ -167,13 +167,3 @@ def test_probabilities_are_of_the_training_prevalence(make_data: Callable[..., A
     np.testing.assert_allclose(data.probabilities(model), [[0.75, 0.25]] * len(data.cases("test")), rtol=1e-6)
     trained = data.fit(trainer__max_epochs=6, trainer__patience=6)
     assert 0.12 < data.probabilities(trained)[:, 1].mean() < 0.42
-
-
-def test_names_of_precision_and_device() -> None:
-    assert resolve_precision("32-true", "cpu") == "32-true"
-    assert resolve_precision("auto", "cpu") in ("32-true", "bf16-mixed")
-    assert scoring_device("cpu") == "cpu"
-    device = describe_device({"accelerator": "cpu", "precision": "32-true"})
-    assert device["device"] == "cpu"
-    assert device["precision"] == "32-true"
-    assert device["threads"] >= 1

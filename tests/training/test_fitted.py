@@ -1,4 +1,3 @@
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +10,6 @@ import torch
 from fusion.calibration.fit import fit_calibrator
 from fusion.errors import FusionError
 from fusion.training.fitted import FittedModel
-
-
-class Malice:
-    """Runs code where a pickle is trusted."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture
@@ -52,7 +41,7 @@ def test_a_saved_model_gives_the_same_scores(data: Any, tmp_path: Path, settings
 def test_a_checkpoint_holds_nothing_but_tensors_and_plain_values(model: FittedModel, tmp_path: Path) -> None:
     model.save(tmp_path / "model.ckpt", split_sha256="abc")
     content = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    assert (content["format"], content["split_sha256"]) == (2, "abc")
+    assert (content["format"], content["kind"], content["split_sha256"]) == (3, "network", "abc")
     assert content["label_names"] == ["benign", "malignant"]
 
 
@@ -60,37 +49,6 @@ def test_a_checkpoint_does_not_ask_for_the_file_of_weights(model: FittedModel, t
     settings = {**model.settings, "backbone": {**model.settings["backbone"], "weights": "/gone/weights.pth"}}
     replace(model, settings=settings).save(tmp_path / "model.ckpt", split_sha256="abc")
     assert FittedModel.load(tmp_path / "model.ckpt").settings["backbone"]["weights"] == "/gone/weights.pth"
-
-
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.95])
-def test_a_truncated_checkpoint_is_told(model: FittedModel, tmp_path: Path, kept: float) -> None:
-    path = tmp_path / "model.ckpt"
-    model.save(path, split_sha256="abc")
-    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(FusionError, match=r"model.ckpt: required a model that train.py wrote, came an unreadable file"):
-        FittedModel.load(path)
-
-
-@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
-def test_a_pickle_with_code_is_told_and_its_code_is_not_run(
-    tmp_path: Path, write: Callable[[object, Path], object]
-) -> None:
-    write({"format": 1, "state_dict": Malice(tmp_path / "ran")}, tmp_path / "model.ckpt")
-    with pytest.raises(FusionError, match=r"required a model that train\.py wrote, came an unreadable file"):
-        FittedModel.load(tmp_path / "model.ckpt")
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(("content", "came"), [({"format": 99}, "99"), ([1, 2], "list"), ({"epoch": 3}, "None")])
-def test_a_file_of_another_format_is_told(tmp_path: Path, content: object, came: str) -> None:
-    torch.save(content, tmp_path / "model.ckpt")
-    with pytest.raises(FusionError, match=rf"required a model of format 2, came {came}"):
-        FittedModel.load(tmp_path / "model.ckpt")
-
-
-def test_a_checkpoint_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FusionError, match=r"absent.ckpt: required a model"):
-        FittedModel.load(tmp_path / "absent.ckpt")
 
 
 def test_a_case_is_scored_with_the_branches_it_has(data: Any, model: FittedModel) -> None:
@@ -132,6 +90,35 @@ def test_what_a_patient_lacks_does_not_matter_to_the_others(
     changed = [case.patient_id == "patient 26" for case in data.cases("test")]
     np.testing.assert_allclose(after[~np.array(changed)], before[~np.array(changed)], atol=1e-6)
     assert not np.allclose(after[changed], before[changed], atol=1e-9)
+
+
+def test_cases_are_assembled_and_scored_at_once(data: Any, model: FittedModel) -> None:
+    cases = data.cases("test")
+    at_once = model.score_cases(cases, crops=data.crops, features=data.features, accelerator="cpu")
+    inputs = model.assemble(cases, crops=data.crops, features=data.features)
+    scores = model.score(inputs, device="cpu")
+    assert np.array_equal(at_once.probabilities, scores.probabilities)
+    assert np.array_equal(at_once.opinions, scores.opinions, equal_nan=True)
+
+
+def test_which_branches_each_case_has_is_said(data: Any, model: FittedModel) -> None:
+    present = model.presence(data.cohort.cases, crops=data.crops, features=data.features)
+    assert model.heard == tuple(present) == ("image", "radiomics", "clinical")
+    ids = [case.case_id for case in data.cohort.cases]
+    lacking = {name: [ids[row] for row in np.flatnonzero(~has)] for name, has in present.items()}
+    assert lacking == {"image": ["case 2/0"], "radiomics": ["case 2/0", "case 3/0"], "clinical": ["case 4/0"]}
+
+
+def test_facts_say_what_was_looked_at(model: FittedModel) -> None:
+    # Age, three shapes and grade; one training patient has no clinical row, and no column has a missing value in one.
+    assert model.facts() == {
+        "candidates": {"radiomics": 6, "clinical": 5},
+        "radiomics_features": len(model.feature_weights()),
+        "radiomics_candidates": 6,
+        "clinical_inputs": 5,
+    }
+    assert [column.name for column in model.clinical_columns] == ["age", "shape", "grade"]
+    assert model.tables() == {}
 
 
 def test_scores_become_predictions(data: Any, model: FittedModel) -> None:

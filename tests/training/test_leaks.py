@@ -24,7 +24,7 @@ from fusion.runs.folder import RunFolder
 from fusion.tabular.harmonize import CombatHarmonizer
 from fusion.training import fit as fitting
 from fusion.training import tuning
-from fusion.training.fitted import FittedModel
+from fusion.training.checkpoint import read_checkpoint
 
 SMALL = (
     "backbone.name=test_resnet",
@@ -34,6 +34,14 @@ SMALL = (
     "explain=none",
     "evaluation.n_bootstrap=100",
 )
+CLASSICAL = (
+    "split.n_inner_folds=3",
+    "selection.n_folds=3",
+    "selection.n_lambdas=20",
+    "selection.n_bootstrap=0",
+    "selection.lambda=min",
+    "selection.filters=[{name: mann_whitney, max_p: 0.3, correction: none}]",
+)
 # What a fold can learn beyond the weights of a plain fit.
 LEARNING = {
     "plain": ("split=holdout",),
@@ -41,6 +49,9 @@ LEARNING = {
     "isotonic, out of fold": ("split=holdout", "split.n_inner_folds=2", "calibration=isotonic"),
     "nested": ("split=nested", "split.n_inner_folds=2", "split.grid=[{l1: [0.0, 0.001]}]", "calibration=temperature"),
     "combat": ("split=holdout", "harmonization=combat", "harmonization.unseen=reference"),
+    "composite": ("split=holdout", "model=composite", *CLASSICAL),
+    "joined features, smote": ("split=holdout", "model=radiomics_deep", "classifier.imbalance=smote", *CLASSICAL),
+    "late, platt": ("split=holdout", "model=late", "calibration=platt", *CLASSICAL),
 }
 Compose = Callable[[Sequence[str]], dict[str, Any]]
 
@@ -80,25 +91,30 @@ def spoiled(data: Any) -> Any:
     )
 
 
-def learned(train: ModuleType, data: Any, config: dict[str, Any], out_dir: Path) -> FittedModel:
+def learned(train: ModuleType, data: Any, config: dict[str, Any], out_dir: Path) -> dict[str, Any]:
     """The model that a fold's training leaves on disk."""
+    config = config | {"cache_dir": str(out_dir / "kept")}
     run = RunFolder.begin(out_dir, config)
     run.write_split(data.cohort, [data.fold])
     train.train_fold(data.cohort, data.fold, data.crops, data.features, config, run)
-    return FittedModel.load(run.models[0])
+    return read_checkpoint(run.models[0])
 
 
-def differences(one: FittedModel, other: FittedModel) -> list[str]:
-    """What two models have learned differently."""
-    weights = [model.network.state_dict() for model in (one, other)]
-    same = weights[0].keys() == weights[1].keys() and all(
-        torch.equal(values, weights[1][name]) for name, values in weights[0].items()
-    )
-    names = ("encoder", "scaler", "prior_shift", "settings", "thresholds", "threshold")
-    found = [name for name in names if getattr(one, name) != getattr(other, name)]
-    if one.calibrator.state() != other.calibrator.state():
-        found.append("calibrator")
-    return found if same else [*found, "weights"]
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What two models have learned differently; the split is of the same patients, by name."""
+    assert one.keys() == other.keys()
+    return [name for name in one if not same(one[name], other[name])]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
+    return bool(one == other)
 
 
 @pytest.fixture
@@ -161,7 +177,7 @@ def test_clinical_encoding_on_all_rows_would_be_noticed(leaks: Any, monkeypatch:
     monkeypatch.setattr(
         fitting.ClinicalEncoder, "fit", lambda columns, cases, clip: original(columns, everybody, clip=clip)
     )
-    assert {"encoder", "weights"} <= set(leaks("split=holdout"))
+    assert {"encoder", "state_dict"} <= set(leaks("split=holdout"))
 
 
 def prepare_on_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +226,19 @@ def test_tuning_on_the_test_part_would_be_noticed(leaks: Any, monkeypatch: pytes
     assert "thresholds" in leaks(*LEARNING["nested"])
 
 
+def test_a_classical_stage_on_the_test_part_would_be_noticed(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusion.classical import fold as classical_fold
+
+    original = classical_fold.whole_training
+
+    def with_test_patients(fold: Fold) -> Fold:
+        kept, *taken = sorted(fold.test)
+        return original(replace(fold, train=fold.train.union(taken), test=frozenset({kept})))
+
+    monkeypatch.setattr(classical_fold, "whole_training", with_test_patients)
+    assert {"entries", "final"} <= set(leaks("split=holdout", "model=radiomics", *CLASSICAL))
+
+
 def test_early_stopping_on_the_test_part_would_be_noticed(leaks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fold_fit = fitting.fit_fold
 
@@ -217,7 +246,7 @@ def test_early_stopping_on_the_test_part_would_be_noticed(leaks: Any, monkeypatc
         return fold_fit(cohort, fold=replace(fold, validation=fold.test, test=fold.validation), **options)
 
     monkeypatch.setattr(fitting, "fit_fold", stop_on_test)
-    assert "weights" in leaks("split=holdout", "trainer.max_epochs=6")
+    assert "state_dict" in leaks("split=holdout", "trainer.max_epochs=6")
 
 
 @pytest.mark.parametrize("part", [(0, 1), (0, 2), (1, 2)])

@@ -31,6 +31,8 @@ def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, config: Any, t
     assert (facts["threshold"], facts["thresholds"]) == (0.4, {"youden": 0.4, "cost": 0.2})
     assert (facts["split_sha256"], facts["calibration"], facts["setting"]) == ("abc", {"name": "none"}, {})
     assert facts["radiomics_candidates"] == 6
+    assert facts["candidates"] == {"radiomics": 6, "clinical": 5}
+    assert not (tmp_path / "nomogram.csv").exists()
     with (tmp_path / "features.csv").open(newline="") as stream:
         weights = [(row["feature"], float(row["weight"])) for row in csv.DictReader(stream)]
     assert weights == model.feature_weights()
@@ -51,6 +53,18 @@ def test_a_fold_leaves_its_checkpoint_facts_and_tables(data: Any, config: Any, t
     assert (gates == ["", "", ""]) if head == "concat" else (float(gates[1]) == 0 and float(gates[0]) > 0)
     alone = read_branch_predictions(tmp_path / "branches.csv", "radiomics", ("benign", "malignant"))
     assert len(alone.patient_ids) == int(inputs.present[:, 1].sum())
+
+
+def test_tables_of_the_fit_and_of_the_model_stand_beside_it(
+    data: Any, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config({"trainer.max_epochs": 1})
+    tuned = fit_tuned(data.cohort, data.fold, config=settings, fit=data.fit_and_score, score=lambda inner: 0.5)
+    tuned = replace(tuned, fit=replace(tuned.fit, tables={"selection.csv": (("fold", "x"), [(0, "a"), (0, "b")])}))
+    monkeypatch.setattr(FittedModel, "tables", lambda self: {"nomogram.csv": (("fold", "y"), [(0, 0.5)])})
+    write_fold(tmp_path, tuned=tuned, fold=data.fold, split_sha256="abc")
+    assert (tmp_path / "selection.csv").read_text() == "fold,x\n0,a\n0,b\n"
+    assert (tmp_path / "nomogram.csv").read_text() == "fold,y\n0,0.5\n"
 
 
 def test_a_branch_that_the_cohort_has_no_input_for_has_empty_columns(data: Any, tmp_path: Path) -> None:

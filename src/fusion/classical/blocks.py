@@ -145,7 +145,7 @@ class DeepBlock:
         rows = (embeddings - means) / scales
         _, lengths, axes = np.linalg.svd(rows, full_matrices=False)
         n_kept = min(n_components, len(rows) - 1, int((lengths > 1e-9 * lengths[0]).sum()))
-        # An axis and its opposite are the same; its largest entry is made positive, so that a refit gives the same sign.
+        # An axis and its opposite are the same: the largest entry is made positive, and a refit gives the same sign.
         axes = axes[:n_kept]
         signs = np.sign(axes[np.arange(n_kept), np.abs(axes).argmax(axis=1)])
         return cls(embedder, means, scales, axes * signs[:, None], lengths[:n_kept] / np.sqrt(len(rows)))

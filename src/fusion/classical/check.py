@@ -59,28 +59,37 @@ def _model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(where="model.inputs", required=required, came="both")
     if model["combine"] not in ("classifier", "mean"):
         yield Problem(where="model.combine", required="classifier or mean", came=repr(model["combine"]))
-    if model["combine"] == "mean" and (model["select"] or set(inputs.values()) != {"score"}):
+    if model["combine"] == "mean" and (model["select"] or any(value != "score" for value in inputs.values())):
         required = "scores alone and model.select=false for model.combine=mean"
         yield Problem(where="model.inputs", required=required, came=f"{dict(inputs)}, select={model['select']}")
     # Within an inner fold its group is gone, and two are needed for scores that are out of fold.
     least = 3 if "score" in inputs.values() else 2
-    if split["n_inner_folds"] < least:
+    if not _is_whole(split["n_inner_folds"], least):
         required = f"from {least}: calibration, thresholds and scores of training patients are out of fold"
         yield Problem(where="split.n_inner_folds", required=required, came=repr(split["n_inner_folds"]))
+    if "deep" in inputs and not (
+        config["deep"]["n_components"] is None or _is_whole(config["deep"]["n_components"], 1)
+    ):
+        came = repr(config["deep"]["n_components"])
+        yield Problem(where="deep.n_components", required="a whole number from 1, or null", came=came)
 
 
 def _selection_problems(selection: Mapping[str, Any]) -> Iterator[Problem]:
     checks = (
         ("l1_ratio", "a number above 0, at most 1", lambda value: _is_number(value) and 0 < value <= 1),
         ("lambda", "min or 1se", lambda value: value in ("min", "1se")),
-        ("n_lambdas", "a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
+        ("n_lambdas", "a whole number from 2", lambda value: _is_whole(value, 2)),
         ("min_lambda_ratio", "a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1),
-        ("n_folds", "a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
-        ("n_bootstrap", "a whole number from 0", lambda value: isinstance(value, int) and value >= 0),
+        ("n_folds", "a whole number from 2", lambda value: _is_whole(value, 2)),
+        ("n_bootstrap", "a whole number from 0", lambda value: _is_whole(value, 0)),
     )
     for key, required, holds in checks:
         if not holds(selection[key]):
             yield Problem(where=f"selection.{key}", required=required, came=repr(selection[key]))
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_number(value: object) -> bool:

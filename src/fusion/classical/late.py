@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -57,8 +57,10 @@ class WeightedMean:
         calibrators = []
         for column in scores.T:
             known = ~np.isnan(column)
-            labels = outcomes.y[known].astype(np.int64)
-            calibrators.append(fit_calibrator("platt", labels, _pair(expit(column[known])), outcomes.weights[known]))
+            # Platt's targets count patients: the weights of one add up to 1.
+            _, patient, n_rows = np.unique(outcomes.patients[known], return_inverse=True, return_counts=True)
+            labels, weights = outcomes.y[known].astype(np.int64), 1.0 / n_rows[patient]
+            calibrators.append(fit_calibrator("platt", labels, _pair(expit(column[known])), weights))
         prevalence = float(np.average(outcomes.y, weights=outcomes.weights))
         equal = np.full(scores.shape[1], 1 / max(scores.shape[1], 1))
         unweighted = cls(calibrators=tuple(calibrators), weights=equal, prevalence=prevalence)
@@ -69,8 +71,8 @@ class WeightedMean:
             losses = -np.where(outcomes.y == 1, np.log(p), np.log(1 - p))
             return float(np.average(losses, weights=outcomes.weights))
 
-        found = minimize(loss, np.zeros(scores.shape[1]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-8})
-        return cls(calibrators=tuple(calibrators), weights=softmax(found.x), prevalence=prevalence)
+        best = _minimum(loss, scores.shape[1])
+        return cls(calibrators=tuple(calibrators), weights=softmax(best), prevalence=prevalence)
 
     def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) of the positive label."""
@@ -108,6 +110,19 @@ def _mean(p: NDArray[np.float64], weights: NDArray[np.float64], prevalence: floa
     total = (known * weights).sum(axis=1)
     mean = (np.where(known, p, 0.0) * weights).sum(axis=1) / np.where(total > 0, total, 1.0)
     return np.where(total > 0, mean, prevalence)
+
+
+def _minimum(loss: Callable[[NDArray[np.float64]], float], n: int) -> NDArray[np.float64]:
+    """(n,) where the loss is least, by Nelder & Mead (Comput J 7:308, 1965)."""
+    # Where patients lack branches there may be several minima, and the loss is flat where a weight nears 0: one start
+    # is of equal weights, one near each branch alone.
+    found = []
+    for start in (np.zeros(n), *(3.0 * np.eye(n))):
+        steps = np.concatenate([start[None], start + np.eye(n)])
+        options = {"xatol": 1e-4, "fatol": 1e-8, "initial_simplex": steps}
+        found.append(minimize(loss, start, method="Nelder-Mead", options=options))
+    best: NDArray[np.float64] = min(found, key=lambda each: float(each.fun)).x
+    return best
 
 
 def _pair(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from fusion.calibration.calibrator import Calibrator
 from fusion.calibration.fit import calibrator_from_state
 from fusion.classical.blocks import ClinicalBlock
 from fusion.classical.classifier import Classifier
-from fusion.classical.columns import Columns, Features, Score, columns_from_state
+from fusion.classical.columns import Columns, Score, columns_from_state
 from fusion.classical.late import WeightedMean
 from fusion.classical.nomogram import Axis, clinical_axes, nomogram_rows, number_axis
 from fusion.classical.rows import Sources
@@ -93,9 +93,7 @@ class ClassicalModel:
         """The same model with its thresholds frozen."""
         return replace(self, thresholds=thresholds, threshold=thresholds.get(primary))
 
-    def score_cases(
-        self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str
-    ) -> Scores:
+    def score_cases(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str) -> Scores:
         """Score cases; a score's own probability is that of its linear predictor."""
         joined = self.join(cases, Sources(crops=crops, features=features, accelerator=accelerator))
         p = self.final.probabilities(self.final_rows(joined))
@@ -103,9 +101,7 @@ class ClassicalModel:
         for place, name in enumerate(self.heard):
             own = expit(joined[:, self.names.index(f"{name} score")])
             opinions[:, place] = np.stack([1 - own, own], axis=1)
-        return Scores(
-            probabilities=self.calibrator.apply(np.stack([1 - p, p], axis=1)), opinions=opinions, gates=None
-        )
+        return Scores(probabilities=self.calibrator.apply(np.stack([1 - p, p], axis=1)), opinions=opinions, gates=None)
 
     def join(self, cases: Sequence[Case], sources: Sources) -> NDArray[np.float64]:
         """(N, F) joined columns, NaN where a case lacks a block."""
@@ -148,8 +144,10 @@ class ClassicalModel:
         entry = self.entries.get("radiomics")
         if isinstance(entry, Score):
             lasso = entry.selected.lasso
-            named = [(entry.block.names[column], value) for column, value in
-                     zip(entry.selected.filtered.tolist(), lasso.coefficients.tolist(), strict=True)]
+            named = [
+                (entry.block.names[column], value)
+                for column, value in zip(entry.selected.filtered.tolist(), lasso.coefficients.tolist(), strict=True)
+            ]
         else:
             own = set(entry.names) if entry is not None else set()
             named = [(name, value) for name, value in self._final_weights() if name in own]
@@ -253,7 +251,7 @@ class ClassicalModel:
             chosen=np.array(content["chosen"], dtype=np.intp),
             coefficients=None if content["coefficients"] is None else np.array(content["coefficients"]),
             final=final.from_state(content["final"]),
-            background=np.array(content["background"], dtype=np.float64).reshape(-1, width),
+            background=np.array(content["background"], dtype=np.float64).reshape(len(content["background"]), width),
             ranges=np.array(content["ranges"], dtype=np.float64).reshape(width, 2),
             numbers={name: (low, high, unit) for name, (low, high, unit) in content["numbers"].items()},
             label_names=tuple(content["label_names"]),
@@ -262,6 +260,3 @@ class ClassicalModel:
             threshold=content["threshold"],
             fold=content["fold"],
         )
-
-
-

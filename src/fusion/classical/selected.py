@@ -110,10 +110,10 @@ def _plain(path: LassoPath) -> dict[str, Any]:
 
 
 def _path(plain: Mapping[str, Any], n_columns: int) -> LassoPath:
-    vectors = {name: np.array(plain[name], dtype=np.float64) for name in ("lambdas", "intercepts", "deviances", "errors")}
+    names = ("lambdas", "intercepts", "deviances", "errors")
+    vectors = {name: np.array(plain[name], dtype=np.float64) for name in names}
     return LassoPath(
-        # Without columns they come back as a list of empty lists.
-        coefficients=np.array(plain["coefficients"], dtype=np.float64).reshape(-1, n_columns),
+        coefficients=np.array(plain["coefficients"], dtype=np.float64).reshape(len(plain["lambdas"]), n_columns),
         n_nonzero=np.array(plain["n_nonzero"], dtype=np.int64),
         at_min=plain["at_min"],
         at_1se=plain["at_1se"],

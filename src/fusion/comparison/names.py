@@ -117,7 +117,9 @@ def _is_decided_by_name(group: str, configs: Sequence[Mapping[str, Any]]) -> boo
     }
     names = [str(contents[number].get("name")) if number in contents else None for number in range(len(configs))]
     seen: dict[Any, Any] = {}
-    is_decided = all(seen.setdefault(names[number], content) == content for number, content in contents.items())
+    is_decided = all(
+        "name" in content and seen.setdefault(names[number], content) == content for number, content in contents.items()
+    )
     return is_decided and len({*names}) > 1
 
 

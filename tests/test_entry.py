@@ -16,6 +16,18 @@ def test_configuration_becomes_plain_with_interpolations_resolved() -> None:
     assert (type(plain), type(plain["cohort"]), type(plain["cohort"]["labels"])) == (dict, dict, list)
 
 
+def test_the_languages_own_words() -> None:
+    register_resolvers()
+    config = OmegaConf.create(
+        {"a": "${first:null,x}", "b": "${either:${none},yes,no}", "none": None, "long": "ä" * 300, "c": "${brief:abc}"}
+    )
+    config["d"] = "${brief:${long}}"
+    plain = plain_config(config)
+    assert (plain["a"], plain["b"], plain["c"]) == ("x", "no", "abc")
+    assert plain["d"].startswith("ä" * 100 + "…")
+    assert len(plain["d"].encode()) < 255
+
+
 def test_every_missing_value_is_named_with_what_to_type() -> None:
     config = OmegaConf.create({"run": "???", "cohort": {"root": "???", "name": "a"}, "join": [{"by": "???"}]})
     with pytest.raises(FusionError) as raised:

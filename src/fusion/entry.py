@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,18 +18,28 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _MISSING = "???"
+_LONGEST_NAME = 200  # in bytes; files within have names, too
 
 
 def register_resolvers() -> None:
     """Add to the configuration's language.
 
     ``${first:a,b}`` is the first value that is neither null nor empty, ``${either:x,a,b}`` is a where x is such a value
-    and b where it is not.
+    and b where it is not, ``${brief:text}`` is the text, shortened to what a folder may be called.
     """
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("first", lambda *values: next(filter(None, values)), replace=True)
+    OmegaConf.register_new_resolver("brief", _brief, replace=True)
     OmegaConf.register_new_resolver("either", lambda given, yes, no: yes if given else no, replace=True)
+
+
+def _brief(text: str) -> str:
+    """The text itself, or its beginning and a digest of it: file systems end names at 255 bytes."""
+    if len(text.encode()) <= _LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{text.encode()[:_LONGEST_NAME].decode(errors='ignore')}…{digest}"
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

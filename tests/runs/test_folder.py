@@ -232,7 +232,7 @@ def test_finished_folds_are_joined_in_their_order(tmp_path: Path) -> None:
 def test_what_selections_leave_is_joined_where_there_is_some(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     for number in (1, 0):
-        tables = {name: [[number, name]] for name in ("selection", "lasso_cv", "lasso_path", "nomogram", "inputs")}
+        tables: Any = {name: [[number, name]] for name in ("selection", "lasso_cv", "lasso_path", "nomogram", "inputs")}
         finish(run, number, **tables)
     run.join_folds()
     for name in ("selection", "lasso_cv", "lasso_path", "nomogram"):

@@ -144,7 +144,8 @@ class DeepBlock:
             return cls(embedder, means, scales, None, None)
         rows = (embeddings - means) / scales
         _, lengths, axes = np.linalg.svd(rows, full_matrices=False)
-        n_kept = min(n_components, len(rows) - 1, int((lengths > 1e-9 * lengths[0]).sum()))
+        # Where any column varies the longest is above 1; else all are rounding.
+        n_kept = min(n_components, len(rows) - 1, int((lengths > 1e-9 * max(lengths[0], 1.0)).sum()))
         # An axis and its opposite are the same: the largest entry is made positive, and a refit gives the same sign.
         axes = axes[:n_kept]
         signs = np.sign(axes[np.arange(n_kept), np.abs(axes).argmax(axis=1)])

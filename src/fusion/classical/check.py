@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fusion.classical.classifier import check_classifier
 from fusion.classical.filters import check_filters
+from fusion.classical.lasso import check_lasso
+from fusion.classical.selected import LASSO_SETTINGS
 from fusion.errors import InputError, Problem
 from fusion.records import Cohort
 from fusion.runs.model import BLOCKS, is_classical
@@ -22,12 +24,27 @@ def check_classical(config: Mapping[str, Any]) -> None:
     """
     if not is_classical(config["model"]):
         return
-    problems = [*_model_problems(config), *_selection_problems(config["selection"])]
+    selection = config["selection"]
+    rule = {"rule" if name == "lambda" else name: selection[name] for name in LASSO_SETTINGS}
+    problems = [
+        *_model_problems(config),
+        *_bootstrap_problems(selection),
+        *_told(check_filters, selection["filters"]),
+        *_told(check_lasso, **rule),
+    ]
+    if config["model"]["combine"] == "classifier":
+        problems += _told(check_classifier, config["classifier"])
     if problems:
         raise InputError(f"model={config['model'].get('name')}", problems, _ADVICE)
-    check_filters(config["selection"]["filters"])
-    if config["model"]["combine"] == "classifier":
-        check_classifier(config["classifier"])
+
+
+def _told(check: Callable[..., None], *args: Any, **kwargs: Any) -> tuple[Problem, ...]:
+    """What a check complains of."""
+    try:
+        check(*args, **kwargs)
+    except InputError as error:
+        return tuple(error.problems)
+    return ()
 
 
 def check_outcomes(config: Mapping[str, Any], cohort: Cohort) -> None:
@@ -74,23 +91,11 @@ def _model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(where="deep.n_components", required="a whole number from 1, or null", came=came)
 
 
-def _selection_problems(selection: Mapping[str, Any]) -> Iterator[Problem]:
-    checks = (
-        ("l1_ratio", "a number above 0, at most 1", lambda value: _is_number(value) and 0 < value <= 1),
-        ("lambda", "min or 1se", lambda value: value in ("min", "1se")),
-        ("n_lambdas", "a whole number from 2", lambda value: _is_whole(value, 2)),
-        ("min_lambda_ratio", "a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1),
-        ("n_folds", "a whole number from 2", lambda value: _is_whole(value, 2)),
-        ("n_bootstrap", "a whole number from 0", lambda value: _is_whole(value, 0)),
-    )
-    for key, required, holds in checks:
-        if not holds(selection[key]):
-            yield Problem(where=f"selection.{key}", required=required, came=repr(selection[key]))
+def _bootstrap_problems(selection: Mapping[str, Any]) -> Iterator[Problem]:
+    if not _is_whole(selection["n_bootstrap"], 0):
+        came = repr(selection["n_bootstrap"])
+        yield Problem(where="selection.n_bootstrap", required="a whole number from 0", came=came)
 
 
 def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -141,7 +141,8 @@ def fit_classical(fitting: Fitting, fold: Fold, groups: Sequence[Group]) -> Clas
     return _fit_final(fitting, fold.number, entries, np.concatenate(joined, axis=1), cases, stages)
 
 
-def _fit_block(fitting: Fitting, name: str, cases: Sequence[Case]) -> Block:
+def _fit_block(fitting: Fitting, name: str, cases: Sequence[Case], *, without: int | None = None) -> Block:
+    left_out = "" if without is None else f" without part {without}"
     stable = fitting.stable(frozenset(case.patient_id for case in cases)) if name == "radiomics" else None
     return fit_block(
         name,
@@ -151,7 +152,7 @@ def _fit_block(fitting: Fitting, name: str, cases: Sequence[Case]) -> Block:
         stable=stable,
         config=fitting.config,
         fold_number=fitting.number,
-        title=fitting.title,
+        title=", ".join(filter(None, (fitting.title, f"{name} features{left_out}"))),
     )
 
 
@@ -198,10 +199,10 @@ def _out_of_fold(
 ) -> NDArray[np.float64]:
     """(N, 1) scores of training cases, each group's by a model of the other groups."""
     scores = np.full((len(cases), 1), np.nan)
-    for group in groups:
+    for number, group in enumerate(groups):
         others = [case for case in cases if case.patient_id not in group]
         inside = np.array([case.patient_id in group for case in cases])
-        _, score = _fit_score(fitting, name, _fit_block(fitting, name, others), others)
+        _, score = _fit_score(fitting, name, _fit_block(fitting, name, others, without=number), others)
         scores[inside] = score.transform([case for case in cases if case.patient_id in group], fitting.sources)
     return scores
 

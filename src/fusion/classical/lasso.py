@@ -101,11 +101,16 @@ def check_lasso(*, l1_ratio: float, rule: str, n_lambdas: int, min_lambda_ratio:
         InputError: With every setting that is out of range.
     """
     checks = (
-        ("l1_ratio", l1_ratio, 0 < l1_ratio <= 1, "a number above 0, up to 1 (1 is the LASSO)"),
+        ("l1_ratio", l1_ratio, _is_real(l1_ratio) and 0 < l1_ratio <= 1, "a number above 0, up to 1 (1 is the LASSO)"),
         ("lambda", rule, rule in get_args(Rule), "one of min, 1se"),
-        ("n_lambdas", n_lambdas, n_lambdas >= 2, "at least 2"),
-        ("min_lambda_ratio", min_lambda_ratio, 0 < min_lambda_ratio < 1, "a number between 0 and 1"),
-        ("n_folds", n_folds, n_folds >= 2, "at least 2"),
+        ("n_lambdas", n_lambdas, _is_whole(n_lambdas) and n_lambdas >= 2, "a whole number from 2"),
+        (
+            "min_lambda_ratio",
+            min_lambda_ratio,
+            _is_real(min_lambda_ratio) and 0 < min_lambda_ratio < 1,
+            "a number between 0 and 1",
+        ),
+        ("n_folds", n_folds, _is_whole(n_folds) and n_folds >= 2, "a whole number from 2"),
     )
     problems = [
         Problem(where=f"selection.{name}", required=required, came=repr(came))
@@ -114,6 +119,14 @@ def check_lasso(*, l1_ratio: float, rule: str, n_lambdas: int, min_lambda_ratio:
     ]
     if problems:
         raise InputError("selection", problems, "Mend conf/selection/*.yaml or override it on the command line.")
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def fit_lasso(

@@ -16,6 +16,7 @@ from fusion.classical.lasso import Lasso, LassoPath, fit_lasso, selection_freque
 from fusion.classical.rows import Outcomes
 from fusion.storage import array_digest, content_key
 
+LASSO_SETTINGS = ("l1_ratio", "lambda", "n_lambdas", "min_lambda_ratio", "n_folds")
 # Count up when a change of the filters or of the LASSO changes what they keep.
 _RECIPE = 1
 
@@ -88,7 +89,7 @@ def select(
         seed: Of the division of patients.
         cache_dir: Of the run.
     """
-    settings = {name: selection[name] for name in ("l1_ratio", "lambda", "n_lambdas", "min_lambda_ratio", "n_folds")}
+    settings = {name: selection[name] for name in LASSO_SETTINGS}
 
     def compute() -> dict[str, Any]:
         filtered = apply_filters(X, outcomes.y, filters=filters, patients=outcomes.patients, seed=seed)

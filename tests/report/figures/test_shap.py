@@ -9,10 +9,12 @@ HEADER = ["case_id", "fold", "name", "value", "completeness_error", "unit"]
 
 
 def test_bars_are_mean_absolute_values_the_longest_first():
-    table = pd.DataFrame({"name": ["a", "b", "a", "b"], "value": [0.1, -2.0, -0.3, 1.0]})
+    names, values = ["a", "b", "a", "b", "c"], [0.1, -2.0, -0.3, 1.0, 3.3]
+    # The second fold's model does not use a and b, and its one case counts 0 there.
+    table = pd.DataFrame({"case_id": [*"xxyyz"], "fold": [*"00001"], "name": names, "value": values})
     left, right = draw_shap(table, unit="logit").axes
-    assert [bar.get_width() for bar in right.patches] == pytest.approx([1.5, 0.2])
-    np.testing.assert_allclose(left.collections[0].get_offsets()[:, 0], [-2, 1])
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([1.1, 1.0, 0.4 / 3])
+    np.testing.assert_allclose(left.collections[1].get_offsets()[:, 0], [-2, 1])
     assert left.get_xlabel() == "SHAP value (logit)"
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fusion.report.figures.ranking import rank_attributions
 from fusion.report.figures.rows import draw_rows
 from fusion.report.figures.style import BLUE, INK, MUTED, Plan, style
 from fusion.report.run_folder import FinishedRun
@@ -36,8 +37,8 @@ def plan_shap(run: FinishedRun) -> Plan | None:
     caption = (
         f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
         f"far the input moved its {units[0]} towards {positive} (right) or away from it (left), against the "
-        f"training patients’ mean. Bars: the mean distance, the longer the more it matters to this model, not to the "
-        f"disease. {n_cases} cases.{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
+        f"training patients’ mean. Bars: the mean distance over all cases, 0 in folds that did not select the input; the "
+        f"longer, the more it matters to this model, not to the disease. {n_cases} cases.{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
     )
     return Plan("shap", title, caption, draw_shap(table, unit=units[0]))
 
@@ -46,12 +47,12 @@ def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:
     """The inputs by mean absolute SHAP value: dots of the cases, and bars.
 
     Args:
-        table: Columns ``name, value``.
+        table: Columns ``case_id, fold, name, value``; a case of a fold whose model does not use an input counts 0.
         unit: Of the values.
     """
-    strengths = table.assign(strength=table["value"].abs()).groupby("name", sort=True)["strength"].mean()
-    ranking = strengths.sort_values(ascending=False, kind="stable").head(_N_SHOWN)
-    names = [str(name) for name in ranking.index]
+    n_cases = len(table[["case_id", "fold"]].drop_duplicates())
+    ranked = rank_attributions(table, n_cases).head(_N_SHOWN)
+    names, ranking = [str(name) for name in ranked["name"]], ranked["strength"]
     values = [thin(np.sort(table.loc[table["name"] == name, "value"].to_numpy(dtype=np.float64))) for name in names]
     heads, xlabels = ("Each case", "Mean"), (f"SHAP value ({unit})", f"Mean absolute ({unit})")
     with style():

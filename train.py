@@ -208,9 +208,7 @@ def fit_and_score(
             title=title,
         )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
-    scores = model.score_cases(
-        cases, crops=crops, features=features, accelerator=config["trainer"]["accelerator"]
-    )
+    scores = model.score_cases(cases, crops=crops, features=features, accelerator=config["trainer"]["accelerator"])
     return FoldFit(model=model, cases=cases, scores=scores, predictions=model.predictions(cases, scores, fold=fold))
 
 

@@ -166,6 +166,7 @@ def fitting(config: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[.
             stable=lambda _: None,
             config=settings,
             number=data.fold.number,
+            is_own=True,
             title="",
         )
 

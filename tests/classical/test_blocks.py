@@ -50,6 +50,7 @@ def fit(name: str, made: Fitting, cases: list[Case], stable: Any = None) -> Bloc
         stable=stable,
         config=made.config,
         fold_number=0,
+        keeps_network=True,
         title="",
     )
 

@@ -31,7 +31,9 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def fit(tmp_path: Path, deep_config: Callable[..., Any]) -> Callable[..., Embedder]:
     """Fit, with groups of the configuration changed."""
 
-    def run(images: Any, *, cache: str = "cache", fold_number: int = 0, **changes: Any) -> Embedder:
+    def run(
+        images: Any, *, cache: str = "cache", fold_number: int = 0, keeps_network: bool = True, **changes: Any
+    ) -> Embedder:
         return fit_embedder(
             images.cohort,
             images.patients,
@@ -39,6 +41,7 @@ def fit(tmp_path: Path, deep_config: Callable[..., Any]) -> Callable[..., Embedd
             crops=images.crops,
             config=deep_config(**changes),
             cache_dir=tmp_path / cache,
+            keeps_network=keeps_network,
             title="deep",
         )
 
@@ -316,3 +319,19 @@ def test_a_part_without_a_label_is_refused(images: Any, fit: Callable[..., Embed
 def test_the_whole_cohort_is_refused(images: Any, fit: Callable[..., Embedder]) -> None:
     with pytest.raises(ValueError, match="a part without patients"):
         fit(replace(images, patients=frozenset(images.cohort.patients)))
+
+
+def test_without_its_network_a_fit_leaves_its_embeddings_alone(
+    images: Any, fit: Callable[..., Embedder], tmp_path: Path
+) -> None:
+    def size(cache: str) -> int:
+        return sum(path.stat().st_size for path in (tmp_path / cache).rglob("*.pt"))
+
+    whole, bare = fit(images, cache="whole"), fit(images, cache="bare", keeps_network=False)
+    cases = images.cohort.cases
+    embeddings = [each.embed(cases, crops=images.crops, accelerator="cpu") for each in (whole, bare)]
+    np.testing.assert_array_equal(*embeddings)
+    assert bare.d_out == whole.d_out
+    assert size("bare") < size("whole") / 4
+    with pytest.raises(AssertionError, match="not kept"):
+        bare.embed(cases, crops=images.repaint("patient 0").crops, accelerator="cpu")

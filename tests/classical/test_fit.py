@@ -115,7 +115,7 @@ def test_a_fit_within_an_inner_fold_reuses_what_the_outer_one_kept(
     assert len(fits) == 1 + 3
     for group in groups:
         inner = replace(whole_training(data.fold), train=frozenset().union(*groups) - group)
-        fit_classical(made, inner, groups)
+        fit_classical(replace(made, is_own=False), inner, groups)
     # Of each inner fold the whole was kept; what is left is a model without every pair of groups, each fitted once.
     assert len(fits) == 1 + 3 + 3
 

@@ -319,10 +319,11 @@ class TestFeatureWeights:
         assert fit("radiomics", {"classifier.estimator": bayes}, inputs).model.feature_weights() == []
 
     def test_the_largest_comes_first_and_none_is_zero(self, fit: Fit) -> None:
-        for name in ("composite", "radiomics", "late"):
-            sizes = [abs(weight) for _, weight in fit(name).model.feature_weights()]
+        for fitted in (fit("composite"), fit("late"), fit("radiomics", model={"select": False})):
+            sizes = [abs(weight) for _, weight in fitted.model.feature_weights()]
             assert sizes == sorted(sizes, reverse=True)
             assert all(sizes)
+        assert len(sizes) == 6  # Of either sign.
         assert fit("deep").model.feature_weights() == fit("clinical").model.feature_weights() == []
 
 
@@ -339,6 +340,7 @@ class TestNomogram:
         for fold, variable, label, value in rows:
             assert fold == model.fold
             axes.setdefault(str(variable), []).append((str(label), float(str(value))))
+        assert list(axes) == ["age (years)", "shape", "grade", "radiomics score", "(probability)", "(intercept)"]
 
         def ruler(variable: str, x: float) -> float:
             numbers = [(float(label), value) for label, value in axes[variable] if label != "missing"]

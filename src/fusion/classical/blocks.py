@@ -198,6 +198,7 @@ def fit_block(
     stable: Collection[str] | None,
     config: Mapping[str, Any],
     fold_number: int,
+    keeps_network: bool,
     title: str,
 ) -> Block:
     """Fit a block on ``cases``: they must be training patients' and nobody else's.
@@ -210,6 +211,7 @@ def fit_block(
         stable: Radiomics features that may be used, measured on training patients; None is all.
         config: The resolved configuration.
         fold_number: Of the outer fold, for the seed of the fine-tuning.
+        keeps_network: Whether the block will have to embed the images of other cohorts.
         title: Of the fine-tuning's progress line.
     """
     if name in ("clinical", "ultrasound"):
@@ -233,7 +235,8 @@ def fit_block(
         fold_number=fold_number,
         crops=sources.crops,
         config=config,
-        cache_dir=Path(config["cache_dir"]),
+        cache_dir=Path(config["cache_dir"]) / "deep",
+        keeps_network=keeps_network,
         title=title,
     )
     embeddings = embedder.embed(cases, crops=sources.crops, accelerator=sources.accelerator)

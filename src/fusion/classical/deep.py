@@ -39,14 +39,15 @@ class Embedder:
 
     Attributes:
         settings: The groups ``model``, ``backbone``, ``head`` and ``imaging`` that it was trained with.
-        network: With the image branch alone, in evaluation mode.
+        network: With the image branch alone, in evaluation mode; None where it was not to be kept: then only known
+            crops can be embedded.
         label_names: (K,) that it was trained to tell, the positive one last.
         known_key: Key of the crops whose embeddings are known; None where none are.
         known: (N, D) float32, of every row of those crops.
     """
 
     settings: Mapping[str, Any]
-    network: FusionNet
+    network: FusionNet | None
     label_names: tuple[str, ...]
     known_key: str | None = field(repr=False)
     known: NDArray[np.float32] = field(repr=False)
@@ -54,7 +55,7 @@ class Embedder:
     @property
     def d_out(self) -> int:
         """Width D of an embedding."""
-        return _backbone(self.network).d_out
+        return int(self.known.shape[1])
 
     def embed(self, cases: Sequence[Case], *, crops: Crops, accelerator: str) -> NDArray[np.float64]:
         """The backbone's pooled output for each case, whatever the other cases are.
@@ -76,12 +77,14 @@ class Embedder:
         if crops.key == self.known_key:
             embeddings[has_crop] = self.known[rows]
         else:
+            assert self.network is not None, "a backbone that was not kept is asked for other crops"
             device = scoring_device(accelerator)
             embeddings[has_crop] = _pool(self.network, crops, rows, channels=self._channels, device=device)
         return embeddings
 
     def state(self) -> dict[str, Any]:
         """Plain containers and tensors for a checkpoint; known embeddings, which are of patients, are left out."""
+        assert self.network is not None, "a backbone that was not kept is to be saved"
         return {
             "settings": dict(self.settings),
             "state_dict": _state_dict(self.network),
@@ -91,11 +94,10 @@ class Embedder:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The embedder that gave ``state``."""
-        network = _build(state["settings"], n_labels=len(state["label_names"]))
-        network.load_state_dict(state["state_dict"])
+        network = _load(state["settings"], state["state_dict"], len(state["label_names"]))
         return cls(
             settings=state["settings"],
-            network=network.eval(),
+            network=network,
             label_names=tuple(state["label_names"]),
             known_key=None,
             known=np.empty((0, _backbone(network).d_out), dtype=np.float32),
@@ -115,6 +117,7 @@ def fit_embedder(
     crops: Crops,
     config: Mapping[str, Any],
     cache_dir: Path,
+    keeps_network: bool,
     title: str,
 ) -> Embedder:
     """Fine-tune the backbone of ``backbone=`` on the patients, as the network is trained, with its image branch alone.
@@ -130,6 +133,8 @@ def fit_embedder(
         crops: Of the whole cohort.
         config: The resolved configuration of the run, with ``deep.network``.
         cache_dir: Where fits are kept; several processes may use it at once.
+        keeps_network: Whether other crops will have to be embedded, elsewhere. A fit that only serves the run's own
+            patients, such as one for scores that are out of fold, leaves its embeddings and not its weights on disk.
         title: Of the progress line; there is none where the fit is found.
 
     Raises:
@@ -145,15 +150,21 @@ def fit_embedder(
         rows = np.arange(len(crops.case_ids))
         device = scoring_device(config["trainer"]["accelerator"])
         pooled = _pool(network, crops, rows, channels=settings["imaging"]["channels"], device=device)
-        return {"state_dict": _state_dict(network), "embeddings": torch.from_numpy(pooled)}
+        weights = {"state_dict": _state_dict(network)} if keeps_network else {}
+        return {"embeddings": torch.from_numpy(pooled), **weights}
 
     # What comes after must not depend on whether the fit was found.
     with isolate_rng():
         key = _key(learning, fold, crops=crops, settings=settings, config=config)
-        entry = kept(cache_dir, key, compute=compute)
-        state = {"settings": settings, "state_dict": entry["state_dict"], "label_names": cohort.label_names}
-        embedder = Embedder.from_state(state)
-    return replace(embedder, known_key=crops.key, known=entry["embeddings"].numpy())
+        entry = kept(cache_dir, content_key([key, keeps_network]), compute=compute)
+        network = _load(settings, entry["state_dict"], len(cohort.label_names)) if keeps_network else None
+    return Embedder(
+        settings=settings,
+        network=network,
+        label_names=cohort.label_names,
+        known_key=crops.key,
+        known=entry["embeddings"].numpy(),
+    )
 
 
 def _divide(
@@ -247,6 +258,12 @@ def _build(settings: Mapping[str, Any], *, n_labels: int) -> FusionNet:
         n_labels=n_labels,
         pretrained=False,
     )
+
+
+def _load(settings: Mapping[str, Any], state_dict: Mapping[str, Any], n_labels: int) -> FusionNet:
+    network = _build(settings, n_labels=n_labels)
+    network.load_state_dict(state_dict)
+    return network.eval()
 
 
 @torch.no_grad()

@@ -75,6 +75,7 @@ class Fitting:
         stable: Names of the stable radiomics features, measured on the patients that it is asked with.
         config: The resolved configuration.
         number: Of the outer fold.
+        is_own: Whether it is the outer fold's own fit: the model that is kept.
         title: Of progress lines.
     """
 
@@ -83,6 +84,7 @@ class Fitting:
     stable: Stable
     config: Mapping[str, Any]
     number: int
+    is_own: bool
     title: str
 
     @property
@@ -152,6 +154,7 @@ def _fit_block(fitting: Fitting, name: str, cases: Sequence[Case], *, without: i
         stable=stable,
         config=fitting.config,
         fold_number=fitting.number,
+        keeps_network=fitting.is_own and without is None,
         title=", ".join(filter(None, (fitting.title, f"{name} features{left_out}"))),
     )
 
@@ -194,9 +197,7 @@ def _fit_score(fitting: Fitting, name: str, block: Block, cases: Sequence[Case])
     return stage, Score(name=f"{name} score", block=block, selected=selected)
 
 
-def _out_of_fold(
-    fitting: Fitting, name: str, cases: Sequence[Case], groups: Sequence[Group]
-) -> NDArray[np.float64]:
+def _out_of_fold(fitting: Fitting, name: str, cases: Sequence[Case], groups: Sequence[Group]) -> NDArray[np.float64]:
     """(N, 1) scores of training cases, each group's by a model of the other groups."""
     scores = np.full((len(cases), 1), np.nan)
     for number, group in enumerate(groups):

@@ -60,6 +60,7 @@ def fit_classical_fold(
         stable=stable,
         config=config,
         number=outer.number,
+        is_own=is_own,
         title=title,
     )
     groups = [inner.test for inner in make_inner_folds(cohort, outer, split=config["split"])]

@@ -17,6 +17,9 @@ from fusion.classical.rows import Outcomes
 
 # A probability of 0 that is wrong would cost without bound.
 _NEAREST_TO_CERTAIN = 1e-6
+# Keeps every weight above 0, if by 1e-7: a patient who has only branches that others do without is judged by those, all
+# with the same say, and not by the ratio of numbers that are nothing but rounding.
+_LARGEST_LOGIT = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,12 @@ class WeightedMean:
         calibrated = unweighted._calibrated(scores)
 
         def loss(logits: NDArray[np.float64]) -> float:
-            p = _mean(calibrated, softmax(logits), prevalence).clip(_NEAREST_TO_CERTAIN, 1 - _NEAREST_TO_CERTAIN)
+            p = _mean(calibrated, _weights(logits), prevalence).clip(_NEAREST_TO_CERTAIN, 1 - _NEAREST_TO_CERTAIN)
             losses = -np.where(outcomes.y == 1, np.log(p), np.log(1 - p))
             return float(np.average(losses, weights=outcomes.weights))
 
         best = _minimum(loss, scores.shape[1])
-        return cls(calibrators=tuple(calibrators), weights=softmax(best), prevalence=prevalence)
+        return cls(calibrators=tuple(calibrators), weights=_weights(best), prevalence=prevalence)
 
     def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) of the positive label."""
@@ -110,6 +113,11 @@ def _mean(p: NDArray[np.float64], weights: NDArray[np.float64], prevalence: floa
     total = (known * weights).sum(axis=1)
     mean = (np.where(known, p, 0.0) * weights).sum(axis=1) / np.where(total > 0, total, 1.0)
     return np.where(total > 0, mean, prevalence)
+
+
+def _weights(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = softmax(logits.clip(-_LARGEST_LOGIT, _LARGEST_LOGIT))
+    return weights
 
 
 def _minimum(loss: Callable[[NDArray[np.float64]], float], n: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fusion.errors import FusionError
 from fusion.records import Case, ClinicalColumn, FeatureTable
 from fusion.tabular.harmonize import CombatHarmonizer, fill_by_center, varies_within
+from fusion.tabular.redundancy import keep_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +171,4 @@ def _uncorrelated(values: NDArray[np.float64], max_correlation: float) -> NDArra
     if values.shape[1] < 2:
         return np.arange(values.shape[1])
     close = np.abs(np.corrcoef(rankdata(values, axis=0), rowvar=False)) > max_correlation
-    kept: list[int] = []
-    for column in range(values.shape[1]):
-        if not close[column, kept].any():
-            kept.append(column)
-    return np.array(kept)
+    return keep_apart(close, range(values.shape[1]))

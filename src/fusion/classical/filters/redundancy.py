@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.classical.filters.univariate import p_values
 from fusion.classical.filters.variance import varying
+from fusion.tabular.redundancy import keep_apart
 
 Correlation = Literal["spearman", "pearson"]
 Order = Literal["table", "p_value"]
@@ -38,8 +38,8 @@ def not_redundant(
     """
     close = _too_close(values, correlation, max_correlation)
     if order == "table":
-        return _greedy(close, range(values.shape[1]))
-    return _greedy(close, np.argsort(p_values(values, labels, test="mann_whitney"), kind="stable").tolist())
+        return keep_apart(close, range(values.shape[1]))
+    return keep_apart(close, np.argsort(p_values(values, labels, test="mann_whitney"), kind="stable").tolist())
 
 
 def _too_close(values: NDArray[np.float64], correlation: Correlation, max_correlation: float) -> NDArray[np.bool_]:
@@ -52,13 +52,3 @@ def _too_close(values: NDArray[np.float64], correlation: Correlation, max_correl
         compared = rankdata(values[:, columns], axis=0) if correlation == "spearman" else values[:, columns]
         close[np.ix_(columns, columns)] = np.abs(np.corrcoef(compared, rowvar=False)) > max_correlation
     return close
-
-
-def _greedy(close: NDArray[np.bool_], order: Iterable[int]) -> NDArray[np.intp]:
-    dropped = np.zeros(len(close), dtype=np.bool_)
-    kept: list[int] = []
-    for column in order:
-        if not dropped[column]:
-            kept.append(column)
-            dropped |= close[:, column]
-    return np.sort(np.array(kept, dtype=np.intp))

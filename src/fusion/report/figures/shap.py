@@ -37,8 +37,9 @@ def plan_shap(run: FinishedRun) -> Plan | None:
     caption = (
         f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
         f"far the input moved its {units[0]} towards {positive} (right) or away from it (left), against the "
-        f"training patients’ mean. Bars: the mean distance over all cases, 0 in folds that did not select the input; the "
-        f"longer, the more it matters to this model, not to the disease. {n_cases} cases.{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
+        f"training patients’ mean. Bars: the mean distance over all cases, 0 in folds whose model does not use the "
+        f"input; the longer, the more it matters to this model, not to the disease. {n_cases} cases.{thinned} "
+        "[Lundberg & Lee, NeurIPS 2017:4765]"
     )
     return Plan("shap", title, caption, draw_shap(table, unit=units[0]))
 

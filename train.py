@@ -41,6 +41,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     """The whole way from a table to a report. What a folder already holds is not done again."""
     from fusion.calibration.fit import check_calibration
     from fusion.classical.check import check_classical, check_outcomes
+    from fusion.classical.fit import every_part
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.subgroups import subgroup_columns
@@ -52,18 +53,18 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.report.terminal import print_summary
     from fusion.runs.folder import RunFolder
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
-    from fusion.runs.model import branches_taken
+    from fusion.runs.model import branches_taken, is_classical
     from fusion.splits.folds import every_fold, make_folds
     from fusion.tabular.harmonize import check_harmonization
     from fusion.training.devices import describe_device
-    from fusion.training.tuning import grid_settings
+    from fusion.training.tuning import grid_settings, with_setting
 
     # What is wrong with the configuration is told before any work.
     settings = Settings.from_config(config["evaluation"], seed=config["seed"])
-    grid_settings(config)
+    for setting in grid_settings(config):
+        check_classical(with_setting(config, setting))
     check_calibration(config["calibration"]["name"])
     check_stability(config["stability"])
-    check_classical(config)
     run = RunFolder.begin(out_dir, config)
     manifest = Manifest(run)
     manifest.record(
@@ -79,6 +80,8 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         check_outcomes(config, cohort)
         folds = make_folds(cohort, split=config["split"], seed=config["seed"])
         every = every_fold(cohort, folds, split=config["split"], shares=settings.learning_curve)
+        if is_classical(config["model"]):
+            every = every_part(cohort, folds, every, config=config)
         check_harmonization(config["harmonization"], cohort, every)
         subgroup_columns(cohort, settings.subgroups["columns"])
         chosen = _chosen(folds, config["fold"])

@@ -229,6 +229,17 @@ def make_data(tmp_path: Path) -> Callable[..., Data]:
     return make
 
 
+def complete(data: Data) -> Data:
+    """The data without patients who lack a branch, for models of one."""
+    known = set(data.crops.case_ids) & set(data.features.case_ids)
+    cases = tuple(case for case in data.cohort.cases if case.case_id in known and case.clinical)
+    left = {case.patient_id for case in cases}
+    fold = replace(
+        data.fold, **{part: getattr(data.fold, part) & left for part in ("train", "validation", "test")}
+    )
+    return replace(data, cohort=replace(data.cohort, cases=cases), fold=fold)
+
+
 @pytest.fixture
 def data(make_data: Callable[..., Data]) -> Data:
     return make_data()

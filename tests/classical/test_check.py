@@ -62,7 +62,7 @@ def test_a_block_has_to_be_one(problems: Callable[..., list[str]]) -> None:
 @pytest.mark.parametrize("enters", ["scores", None, ["score"]])
 @pytest.mark.parametrize("combine", ["classifier", "mean"])
 def test_a_block_enters_as_features_or_score(problems: Callable[..., list[str]], enters: Any, combine: str) -> None:
-    found = problems({"inputs": {"radiomics": enters}, "combine": combine})
+    found = problems({"inputs": {"radiomics": enters}, "select": False, "combine": combine})
     assert f"model.inputs.radiomics: required features or score, came {enters!r}" in found
     assert len(found) == (2 if combine == "mean" else 1)
 

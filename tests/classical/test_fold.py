@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fusion.classical import fold as module
-from fusion.classical.fit import Fitting
+from fusion.classical.fit import ClassicalFit, Fitting, fit_classical
 from fusion.classical.fold import fit_classical_fold
 from fusion.classical.load import load_model
 from fusion.classical.model import ClassicalModel
@@ -17,7 +17,8 @@ from fusion.errors import FusionError
 from fusion.radiomics.icc import Agreement
 from fusion.radiomics.stability import Stability
 from fusion.runs.tables import read_branch_predictions, read_predictions
-from fusion.training.outputs import write_fold
+from fusion.splits.folds import make_inner_folds
+from fusion.training.outputs import write_branches, write_fold
 from fusion.training.tuning import FoldFit, fit_tuned
 
 MODEL = {"name": "composite", "inputs": {"clinical": "features", "radiomics": "score"}, "select": False}
@@ -80,6 +81,29 @@ def test_patients_of_no_part_are_left_alone(data: Any, fit_fold: FitFold) -> Non
 def test_only_the_own_fit_leaves_tables(fit_fold: FitFold) -> None:
     assert set(fit_fold().tables) == {"selection.csv", "lasso_cv.csv", "lasso_path.csv"}
     assert fit_fold(is_own=False).tables == {}
+
+
+def test_scores_within_an_inner_fold_are_out_of_fold_over_the_groups_of_the_outer_one(
+    data: Any, fit_fold: FitFold, fitting: Callable[..., Fitting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So an inner fold finds in the cache what the outer one and its other inner folds have fitted."""
+    asked: list[Any] = []
+
+    def spy(*args: Any) -> ClassicalFit:
+        asked.append(args)
+        return fit_classical(*args)
+
+    monkeypatch.setattr(module, "fit_classical", spy)
+    inner_folds = make_inner_folds(data.cohort, data.fold, split=fitting(data).config["split"])
+    for fold in (data.fold, *inner_folds):
+        fit_fold(fold=fold, is_own=fold is data.fold)
+    groups = [fold.test for fold in inner_folds]
+    assert [given for _, _, given in asked] == [groups] * 4
+    assert [fold.train for _, fold, _ in asked] == [
+        frozenset().union(*groups),
+        *(frozenset().union(*groups) - group for group in groups),
+    ]
+    assert {fitting.number for fitting, _, _ in asked} == {0}
 
 
 def test_stability_is_measured_on_whoever_is_learned_from(
@@ -166,8 +190,6 @@ def test_a_model_without_scores_has_no_branch_of_its_own(
     )
     assert fitted.scores.opinions.shape == (36, 0, 2)
     assert [len(rows) for _, rows in fitted.tables.values()] == [0, 0, 0]
-    from fusion.training.outputs import write_branches
-
     write_branches(tmp_path / "branches.csv", fitted.model, fitted.cases, fitted.scores, data.fold)
     with (tmp_path / "branches.csv").open(newline="") as stream:
         header, *rows = csv.reader(stream)

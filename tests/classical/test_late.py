@@ -49,6 +49,13 @@ def losses_of(model: WeightedMean, scores: NDArray[np.float64], outcomes: Outcom
     return loss
 
 
+def with_many_images() -> tuple[NDArray[np.float64], Outcomes]:
+    """Half of the rows are two patients', whom the better branch misjudges."""
+    scores, outcomes = drawn(13, (1.0, 0.4))
+    scores[:40, 0] *= -1
+    return scores, outcomes_of(outcomes.y, [*np.arange(40) % 2, *range(2, 42)])
+
+
 CASES: list[Callable[[], tuple[NDArray[np.float64], Outcomes]]] = [
     lambda: drawn(0, (1.0, 0.7, 0.3)),
     lambda: drawn(1, (0.5, 0.5)),
@@ -56,6 +63,7 @@ CASES: list[Callable[[], tuple[NDArray[np.float64], Outcomes]]] = [
     lambda: drawn(3, (1.0, 0.2, 0.0, 0.6), missing=0.3),
     lambda: drawn(4, (0.3, 0.3, 1.5), missing=0.2),
     lambda: drawn(5, (2.0, -1.0, 0.1), n=24, missing=0.2),
+    with_many_images,
     # From equal weights alone these end 0.01 above the least loss.
     lambda: drawn(33, (1.0, 1.1, 0.6, 0.4), n=40, missing=0.4),
     lambda: drawn(42, (0.1, 0.5, 0.8, -0.2), n=24, missing=0.3),

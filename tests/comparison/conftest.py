@@ -22,7 +22,7 @@ CONFIG = {
     "seed": 3,
     "l1": 0.001,
     "cohort": {"name": "salivary", "simulation": None},
-    "split": {"name": "kfold"},
+    "split": {"name": "kfold", "n_inner_folds": 5},
     "model": {"name": "fusion"},
     "backbone": {"name": "resnet18", "weights": "none"},
     "evaluation": {"level": 0.95, "n_bootstrap": 200, "threshold": "youden"},

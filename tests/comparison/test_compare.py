@@ -168,7 +168,14 @@ def test_the_best_by_inner_auc_is_chosen_whatever_the_test_patients_say(study: C
         rows = held_out.select(other == fold for other in held_out.folds)
         labels = np.array([label == "malignant" for label in rows.labels], dtype=np.int64)
         aucs.append(delong(labels, rows.probabilities[:, 1], level=0.95).value)
-    assert inner == {"auc": pytest.approx(np.mean(aucs)), "n_patients": len(set(held_out.patient_ids)), "n_folds": 3}
+    assert inner == {
+        "auc": pytest.approx(np.mean(aucs)),
+        "n_patients": len(set(held_out.patient_ids)),
+        "n_folds": 3,
+        "n_inner_folds": 5,
+        "n_settings": 1,
+    }
+    assert result["not_ranked_by_inner"] == []
     assert result["inputs"]["model"] == "vit"
     assert "attributions/radiomics.csv" in result["inputs"]["absent"]
 
@@ -195,9 +202,26 @@ def test_without_inner_predictions_of_every_model_none_is_best(study: Callable[.
     result = compare(*runs)
     assert result["best_by_inner"] is result["inputs"] is None
     assert [model["inner"] is None for model in result["models"]] == [True, False]
-    assert skipped(result)["The best model by inner AUC, and its inputs"] == (
-        "No predictions of training patients with every label (predictions_inner.csv): tiny."
-    )
+    why = "no inner predictions of training patients with every label (predictions_inner.csv)"
+    assert result["not_ranked_by_inner"][0] == {"model": "tiny", "why": why}
+    reason = skipped(result)["The best model by inner AUC, and its inputs"]
+    assert reason.startswith(f"No two inner figures are of one kind. tiny: {why}; vit: of ")
+
+
+def test_the_best_by_inner_auc_is_none_whose_inner_patients_chose_its_epoch(study: Callable[..., Any]) -> None:
+    one = study()
+    runs = [
+        f"{name}={one.write(name, one.predictions(strength), changes={'split': {'name': 'kfold', 'n_inner_folds': n}})}"
+        for name, strength, n in (("lr", 0.5, 5), ("net", 3.0, 1), ("svm", 1.0, 5))
+    ]
+    result = compare(*runs)
+    inner = [model["inner"]["auc"] for model in result["models"]]
+    assert inner[1] > inner[2] > inner[0]
+    assert result["best_by_inner"] == result["inputs"]["model"] == "svm"
+    (of_network,) = result["not_ranked_by_inner"]
+    assert of_network["model"] == "net"
+    assert "whose loss also chose the epoch (split.n_inner_folds=1)" in of_network["why"]
+    assert "The best model by inner AUC, and its inputs" not in skipped(result)
 
 
 def test_what_a_paper_reported_stands_beside_and_enters_nothing(study: Callable[..., Any]) -> None:

@@ -64,6 +64,20 @@ def test_a_model_answers_to_the_options_of_its_groups(study: Callable[..., Any])
         assert alias not in entries.models[0].aliases
 
 
+def test_a_model_does_not_answer_to_a_classifier_that_it_lacks(study: Callable[..., Any]) -> None:
+    one = study()
+    models = {
+        "late": {"name": "late", "inputs": {"deep": "score"}, "combine": "mean"},
+        "deep": {"name": "deep", "inputs": {"deep": "features"}, "combine": "classifier"},
+    }
+    runs = [
+        str(one.write(name, one.predictions(1.0), changes={"model": model, "classifier": {"name": "svm"}}))
+        for name, model in models.items()
+    ]
+    aliases = [entry.aliases for entry in read_entries(runs).models]
+    assert ["classifier=svm" in of_model for of_model in aliases] == [False, True]
+
+
 def test_inner_predictions_are_labeled_and_of_patients(study: Callable[..., Any]) -> None:
     one = study()
     runs = [one.write(name, one.predictions(1.0), has_inner=name == "a") for name in ("a", "b")]

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ HEADER = "case_id,fold,name,value,completeness_error"
 def write(run: Path, name: str, *rows: str, header: str = HEADER) -> None:
     (run / "attributions").mkdir(exist_ok=True)
     (run / "attributions" / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+@pytest.fixture(autouse=True)
+def begun(tmp_path: Path) -> None:
+    """A run's folder, without a finished fold."""
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+
+
+def finish(run: Path, *inputs: list[str] | None) -> None:
+    """A finished fold for each list of the final stage's inputs; None for a network's."""
+    for number, of_fold in enumerate(inputs):
+        fold = run / f"fold_{number}"
+        fold.mkdir()
+        (fold / "fold.json").write_text(json.dumps({} if of_fold is None else {"inputs": of_fold}))
+        (fold / "predictions_cases.csv").write_text("")
 
 
 def rank(run: Path, config: dict[str, Any], n_shown: int = 15) -> dict[str, Any]:
@@ -34,6 +50,7 @@ def test_of_a_classical_model_the_mean_over_cases_and_folds(tmp_path: Path) -> N
         "unit": "logit",
         "n_cases": 3,
         "n_folds": 2,
+        "n_folds_without_input": 0,
         "n_inputs": 3,
         "completeness_error": 0.02,
     }
@@ -53,7 +70,7 @@ def test_of_the_network_both_tables_and_cases_that_are_in_one_only(tmp_path: Pat
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (CLASSICAL, "attributions/inputs.csv: explain=none, or its final stage has no inputs."),
+        (CLASSICAL, "attributions/inputs.csv: explain=none."),
         (
             NETWORK,
             "attributions/radiomics.csv or attributions/clinical.csv: explain=none, or it has no tabular branch.",
@@ -62,6 +79,31 @@ def test_of_the_network_both_tables_and_cases_that_are_in_one_only(tmp_path: Pat
 )
 def test_a_run_without_tables_has_a_reason(config: dict[str, Any], reason: str, tmp_path: Path) -> None:
     assert rank(tmp_path, config) == {"absent": f"The run has no attributions in {reason}"}
+
+
+def test_folds_whose_final_stage_has_no_input_are_counted(tmp_path: Path) -> None:
+    finish(tmp_path, ["age"], [], [])
+    write(tmp_path, "inputs", "1,0,age,0.5,0,logit", header=f"{HEADER},unit")
+    found = rank(tmp_path, CLASSICAL)
+    assert (found["n_cases"], found["n_folds"], found["n_folds_without_input"]) == (1, 1, 2)
+
+
+def test_a_networks_folds_are_no_folds_without_input(tmp_path: Path) -> None:
+    finish(tmp_path, None, None)
+    write(tmp_path, "clinical", "1,0,age,0.5,0.1")
+    assert rank(tmp_path, NETWORK)["n_folds_without_input"] == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (([], []), "in 2 of 2 folds its final stage has no input."),
+        ((["age"], []), "in 1 of 2 folds its final stage has no input; for the others explain=none."),
+    ],
+)
+def test_without_rows_the_folds_say_why(inputs: tuple[list[str], ...], reason: str, tmp_path: Path) -> None:
+    finish(tmp_path, *inputs)
+    assert rank(tmp_path, CLASSICAL)["absent"] == f"The run has no attributions in attributions/inputs.csv: {reason}"
 
 
 def test_units_are_not_mixed(tmp_path: Path) -> None:

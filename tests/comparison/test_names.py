@@ -131,6 +131,25 @@ def test_what_the_model_implies_is_not_told() -> None:
     )
 
 
+def late(classifier: str) -> dict[str, Any]:
+    return config("late", classifier=classifier) | {
+        "model": {"name": "late", "inputs": {"deep": "score"}, "combine": "mean"}
+    }
+
+
+@pytest.mark.parametrize("without", [late, lambda classifier: config("fusion", classifier=classifier)])
+def test_a_model_without_a_classifier_is_not_called_by_one(without: Any) -> None:
+    kind = without("lr")["model"]["name"]
+    swept = [without("lr"), config("radiomics", classifier="lr"), config("radiomics", classifier="svm")]
+    assert called(*swept) == [kind, "radiomics, lr", "radiomics, svm"]
+    no_group = {key: value for key, value in swept[0].items() if key != "classifier"}
+    assert called(no_group, *swept[1:]) == [kind, "radiomics, lr", "radiomics, svm"]
+    # They are the same model twice, which its folder alone tells apart.
+    assert called(without("lr"), without("svm"), swept[1], swept[2]) == [
+        f"{kind}, 0", f"{kind}, 1", "radiomics, lr", "radiomics, svm",
+    ]  # fmt: skip
+
+
 def test_an_option_with_a_changed_value_is_told_by_the_value() -> None:
     changed = config("radiomics")
     changed["classifier"] = changed["classifier"] | {"grid": {"C": [1, 10]}}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fusion.report.comparison import write_comparison
+from fusion.report.comparison_notes import inner_note, input_caption, not_ranked_note
 from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, warnings
 from fusion.report.figures.comparison import plan_comparison
@@ -73,19 +74,27 @@ def content() -> dict[str, Any]:
                 "name": name,
                 "run": f"runs/{name}",
                 "is_primary": name == "ours",
-                "inner": {"auc": value + 0.012, "n_patients": 200, "n_folds": 5},
+                "inner": {
+                    "auc": value + 0.012,
+                    "n_patients": 200,
+                    "n_folds": 5,
+                    "n_inner_folds": 5,
+                    "n_settings": 1,
+                },
                 "figures": {figure: estimate(value) for figure in figures},
                 "published": None,
             }
             for name, value in (("lasso", 0.8), ("ours", 0.86), ("<b>forest</b>", 0.75))
         ],
         "best_by_inner": "ours",
+        "not_ranked_by_inner": [],
         "inputs": {
             "model": "ours",
             "method": "shap",
             "unit": "logit",
             "n_cases": 252,
             "n_folds": 5,
+            "n_folds_without_input": 0,
             "n_inputs": 4,
             "completeness_error": 0.00213,
             "ranking": [
@@ -379,6 +388,63 @@ def test_the_best_by_inner_auc_is_marked_and_its_inputs_are_ranked(content: dict
     assert {"deep score", "5 of 5 folds", "3 of 5 folds", "Mean absolute SHAP value (log-odds)"} <= set(drawn)
 
 
+def test_a_model_that_is_not_ranked_by_inner_auc_has_a_mark_and_a_reason(
+    content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not_ranked_note(content) is None
+    plain = inner_note(content)
+    assert plain is not None
+    assert plain.startswith("Inner AUC: of 200 training patients, each")
+    assert plain.endswith("so a model may be picked by it.")
+    content["models"][0]["inner"] |= {"n_patients": 40, "n_inner_folds": 1}
+    content["models"][2]["inner"] = None
+    content["not_ranked_by_inner"] = [
+        {"model": "lasso", "why": "of 40 training patients whose loss also chose the epoch"},
+        {"model": "<b>forest</b>", "why": "no inner predictions"},
+    ]
+    page = Page(write_comparison(content, tmp_path))
+    note = (
+        "Not ranked by inner AUC: lasso (of 40 training patients whose loss also chose the epoch); <b>forest</b> (no "
+        "inner predictions)."
+    )
+    assert note in page.text
+    assert "Inner AUC: of 40 to 200 training patients" in page.text
+    assert "so one of the ranked models may be picked by it. Where a model has no inner folds" in page.text
+    table = page.text.partition("In the order in which")[2]
+    assert [table.count(text) for text in ("0.812*", "0.872*", "–*")] == [1, 0, 1]
+    assert "The best of the ranked models (1 of 3) by inner AUC" in findings(content)[3]
+    monkeypatch.setenv("COLUMNS", "80")
+    print_comparison(content, written=tmp_path)
+    shown = capsys.readouterr().out
+    assert f"* {note}" in shown
+    assert [shown.count(text) for text in ("0.812*", "0.872*", "–*")] == [1, 0, 1]
+    with (tmp_path / "comparison.csv").open(newline="") as stream:
+        assert [row["is_ranked_by_inner"] for row in csv.DictReader(stream)] == ["0", "1", "0"]
+
+
+def test_where_no_model_is_ranked_by_inner_auc_none_may_be_picked_by_it(content: dict[str, Any]) -> None:
+    content["best_by_inner"] = content["inputs"] = None
+    content["not_ranked_by_inner"] = [{"model": model["name"], "why": "so"} for model in content["models"]]
+    note = inner_note(content)
+    assert note is not None
+    assert note.endswith("The test patients take no part in it.")
+    assert not_ranked_note(content) == "Not ranked by inner AUC: lasso, ours, <b>forest</b> (so)."
+    for model in content["models"]:
+        model["inner"] = None
+    assert inner_note(content) is not_ranked_note(content) is None
+
+
+def test_folds_without_an_input_are_said(content: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nothing was selected" not in input_caption(content["inputs"])
+    for n, folds in ((1, "1 further fold"), (2, "2 further folds")):
+        content["inputs"]["n_folds_without_input"] = n
+        said = f"In {folds} nothing was selected: the final stage has no input there"
+        (drawn,) = [plan for plan in plan_comparison(content) if plan.name == "inputs"]
+        assert said in drawn.caption
+        print_comparison(content, written=Path("out"))
+        assert f"; {folds} without input;" in capsys.readouterr().out
+
+
 def test_inputs_of_the_network_say_by_what_method(content: dict[str, Any], tmp_path: Path) -> None:
     content["inputs"] |= {"method": "integrated_gradients", "n_inputs": 2, "n_folds": 1}
     page = Page(write_comparison(content, tmp_path))
@@ -403,7 +469,6 @@ def test_a_published_column_is_named_as_what_it_is(
 ) -> None:
     assert "Published" not in Page(write_comparison(content, tmp_path)).text
     content["models"][0]["published"] = {"value": 0.807, "source": "Xia et al. <2025>"}
-    content["models"][1]["inner"]["n_patients"] = 40
     page = Page(write_comparison(content, tmp_path))
     # After the inner figure and the test AUC with its interval.
     assert page.values["models-table", "lasso"][4] == 0.807
@@ -413,7 +478,6 @@ def test_a_published_column_is_named_as_what_it_is(
         "patients and other data: no target, not comparable with ours, and in no test or difference."
     )
     assert note in page.text
-    assert "It is of 40 to 200 patients" in page.text
     monkeypatch.setenv("COLUMNS", "80")
     print_comparison(content, written=tmp_path)
     shown = capsys.readouterr().out

@@ -13,6 +13,7 @@ from fusion.errors import InputError, Problem
 from fusion.records import Cohort
 from fusion.runs.model import BLOCKS, is_classical
 
+_MODEL_KEYS = {"name", "inputs", "select", "combine"}
 _ADVICE = "See conf/model and conf/selection."
 
 
@@ -33,7 +34,10 @@ def check_classical(config: Mapping[str, Any]) -> None:
         *_told(check_lasso, **rule),
     ]
     if config["model"]["combine"] == "classifier":
-        problems += _told(check_classifier, config["classifier"])
+        problems += _told(check_classifier, config.get("classifier") or {})
+    elif config.get("classifier"):
+        came = f"classifier={config['classifier'].get('name')}"
+        problems.append(Problem(where="classifier", required="none: a weighted mean has no classifier", came=came))
     if problems:
         raise InputError(f"model={config['model'].get('name')}", problems, _ADVICE)
 
@@ -62,6 +66,9 @@ def check_outcomes(config: Mapping[str, Any], cohort: Cohort) -> None:
 def _model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     model, split = config["model"], config["split"]
     inputs = model["inputs"]
+    for key in set(model) - _MODEL_KEYS:
+        required = f"one of {', '.join(sorted(_MODEL_KEYS))}: {model['name']} is a classical model"
+        yield Problem(where=f"model.{key}", required=required, came=key)
     if not isinstance(inputs, Mapping) or not inputs:
         required = f"a mapping of some of {', '.join(BLOCKS)} to features or score"
         yield Problem(where="model.inputs", required=required, came=repr(inputs))

@@ -13,7 +13,7 @@ from fusion.classical.estimator import check_classifier
 from fusion.classical.fitted_estimator import FittedEstimator
 from fusion.classical.imbalance import prevalence
 from fusion.classical.sigmoid import Sigmoid
-from fusion.classical.tuning import tune
+from fusion.classical.tuning import Choose, tune
 from fusion.errors import FusionError
 
 __all__ = ["Classifier", "check_classifier"]
@@ -45,6 +45,7 @@ class Classifier:
         weights: NDArray[np.float64],
         patients: NDArray[np.int64],
         seed: int,
+        choose: Choose | None = None,
     ) -> Self:
         """Choose the settings on held-out training patients, then fit on all rows. The same call gives the same model.
 
@@ -63,6 +64,9 @@ class Classifier:
             weights: (N,) so that every patient counts the same.
             patients: (N,) index of the row's patient.
             seed: Of the inner folds, SMOTE and the estimator.
+            choose: Of some rows, the columns that a selection fitted on them keeps; None keeps all. It is run anew on
+                the rows that each inner fold fits on, so that no settings and no sigmoid rest on columns that were
+                picked by the rows held out. The model takes the columns that are chosen on all rows.
 
         Raises:
             FusionError: With one label only; with fewer than two patients of a label where there is something to
@@ -77,16 +81,17 @@ class Classifier:
                 f"classifier={classifier['name']}: required training rows of both labels, came {len(labels)} rows of "
                 f"label number {', '.join(map(str, np.unique(labels)))} alone (counted from 0); take another split"
             )
-        if X.shape[1] == 0:
+        columns = np.arange(X.shape[1]) if choose is None else choose(np.arange(len(X)))
+        if len(columns) == 0:
             return cls(prevalence=prevalence(labels, weights), chosen={}, fitted=None, sigmoid=None)
         # Folds and runs are what is spread over the cores; threads would only fight over them with such small matrices.
         with threadpool_limits(1):
-            tuned = tune(X, labels, classifier=classifier, weights=weights, patients=patients, seed=seed)
+            tuned = tune(X, labels, classifier=classifier, weights=weights, patients=patients, seed=seed, choose=choose)
             fitted = FittedEstimator.fit(
-                X, labels, classifier=classifier, values=tuned.values, weights=weights, seed=seed
+                X[:, columns], labels, classifier=classifier, values=tuned.values, weights=weights, seed=seed
             )
             # Whether it can score, and be kept, shows here rather than at the end of the run.
-            fitted.scores(X[:1])
+            fitted.scores(X[:1, columns])
             fitted.state()
         return cls(prevalence=fitted.prevalence, chosen=tuned.values, fitted=fitted, sigmoid=tuned.sigmoid)
 

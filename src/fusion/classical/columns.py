@@ -1,4 +1,4 @@
-"""How a block enters the final stage: as the columns that pass the filters, or as one score of its own."""
+"""How a block enters the final stage: as its columns, or as one score of its own."""
 
 from __future__ import annotations
 
@@ -17,33 +17,31 @@ from fusion.records import Case
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Columns of a block.
+    """The columns of a block.
 
     Attributes:
         block: Fitted.
-        kept: Columns that passed the filters, ascending.
     """
 
     block: Block
-    kept: NDArray[np.intp]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
-        return tuple(self.block.names[column] for column in self.kept)
+        return self.block.names
 
     def transform(self, cases: Sequence[Case], sources: Sources) -> NDArray[np.float64]:
         """(N, F) columns; a row of NaN where the case has nothing of the block."""
-        return self.block.transform(cases, sources)[:, self.kept]
+        return self.block.transform(cases, sources)
 
     def state(self) -> dict[str, Any]:
         """Plain containers and tensors."""
-        return {"enters": "features", "block": self.block.state(), "kept": self.kept.tolist()}
+        return {"enters": "features", "block": self.block.state()}
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
         """What gave ``state``."""
-        return cls(block=block_from_state(name, state["block"]), kept=np.array(state["kept"], dtype=np.intp))
+        return cls(block=block_from_state(name, state["block"]))
 
 
 @dataclass(frozen=True, kw_only=True)

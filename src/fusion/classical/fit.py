@@ -15,11 +15,12 @@ from fusion.classical.blocks import Block, fit_block
 from fusion.classical.classifier import Classifier
 from fusion.classical.columns import Columns, Features, Score
 from fusion.classical.late import WeightedMean
-from fusion.classical.model import ClassicalModel
+from fusion.classical.model import ClassicalModel, require_a_block
 from fusion.classical.rows import Outcomes, Sources
-from fusion.classical.selected import Selected, filter_columns, select
+from fusion.classical.selected import Selected, Selection, blocks_of
 from fusion.errors import FusionError
 from fusion.records import Case, Cohort, Fold
+from fusion.splits.folds import make_inner_folds
 
 # The others are too few to need filters, and are picked by their authors for a reason.
 _FILTERED = ("radiomics", "deep")
@@ -38,6 +39,7 @@ class Stage:
         names: (F,) of the columns.
         rows: (N, F)
         outcomes: Of the rows.
+        selection: How it was made.
         selected: What it kept.
     """
 
@@ -45,6 +47,7 @@ class Stage:
     names: tuple[str, ...]
     rows: NDArray[np.float64]
     outcomes: Outcomes
+    selection: Selection
     selected: Selected
 
 
@@ -97,6 +100,15 @@ class Fitting:
         """Where stages are kept."""
         return Path(self.config["cache_dir"])
 
+    def selection(self, widths: Sequence[tuple[int, bool]]) -> Selection:
+        """Of blocks side by side: of each its number of columns, and whether it is filtered."""
+        return Selection(
+            blocks=blocks_of(widths),
+            settings=self.config["selection"],
+            seed=self.seed,
+            cache_dir=self.cache_dir,
+        )
+
     def outcomes(self, cases: Sequence[Case]) -> Outcomes:
         """Of training cases."""
         return Outcomes.of(cases, self.cohort.label_names[-1])
@@ -126,7 +138,7 @@ def fit_classical(fitting: Fitting, fold: Fold, groups: Sequence[Group]) -> Clas
         if not block.names:
             continue
         if enters == "features":
-            entry: Columns = _fit_features(fitting, name, block, cases)
+            entry: Columns = Features(block=block)
             joined.append(entry.transform(cases, fitting.sources))
         else:
             stage, entry = _fit_score(fitting, name, block, cases)
@@ -166,34 +178,12 @@ def _known(block: Block, cases: Sequence[Case], sources: Sources) -> tuple[list[
     return [cases[row] for row in known.tolist()], rows[known]
 
 
-def _filters(fitting: Fitting, name: str) -> list[Mapping[str, Any]]:
-    return list(fitting.config["selection"]["filters"]) if name in _FILTERED else []
-
-
-def _fit_features(fitting: Fitting, name: str, block: Block, cases: Sequence[Case]) -> Features:
-    known, rows = _known(block, cases, fitting.sources)
-    kept = filter_columns(
-        rows,
-        fitting.outcomes(known),
-        filters=_filters(fitting, name),
-        seed=fitting.seed,
-        cache_dir=fitting.cache_dir,
-    )
-    return Features(block=block, kept=kept)
-
-
 def _fit_score(fitting: Fitting, name: str, block: Block, cases: Sequence[Case]) -> tuple[Stage, Score]:
     known, rows = _known(block, cases, fitting.sources)
     outcomes = fitting.outcomes(known)
-    selected = select(
-        rows,
-        outcomes,
-        filters=_filters(fitting, name),
-        selection=fitting.config["selection"],
-        seed=fitting.seed,
-        cache_dir=fitting.cache_dir,
-    )
-    stage = Stage(name=name, names=block.names, rows=rows, outcomes=outcomes, selected=selected)
+    selection = fitting.selection([(len(block.names), name in _FILTERED)])
+    selected = selection.select(rows, outcomes)
+    stage = Stage(name=name, names=block.names, rows=rows, outcomes=outcomes, selection=selection, selected=selected)
     return stage, Score(name=f"{name} score", block=block, selected=selected)
 
 
@@ -216,42 +206,54 @@ def _fit_final(
     cases: Sequence[Case],
     stages: Sequence[Stage],
 ) -> ClassicalFit:
+    require_a_block(cases, joined, tuple(entries))
     outcomes, model = fitting.outcomes(cases), fitting.config["model"]
     # A column of which nothing is known is constant, and as good as none.
     known = ~np.isnan(joined)
     fills = np.where(known, joined, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     complete = np.where(known, joined, fills)
     names = tuple(name for entry in entries.values() for name in entry.names)
-    final_stages = list(stages)
-    chosen, coefficients = np.arange(joined.shape[1]), None
+    selection = fitting.selection(
+        [(len(entry.names), isinstance(entry, Features) and name in _FILTERED) for name, entry in entries.items()]
+    )
+    final_stages, coefficients = list(stages), None
     if model["select"]:
-        selected = select(
-            complete,
-            outcomes,
-            filters=[],
-            selection=fitting.config["selection"],
-            seed=fitting.seed,
-            cache_dir=fitting.cache_dir,
+        selected = selection.select(complete, outcomes)
+        coefficients = selected.lasso.coefficients
+        final_stages.append(
+            Stage(
+                name="final",
+                names=names,
+                rows=complete,
+                outcomes=outcomes,
+                selection=selection,
+                selected=selected,
+            )
         )
-        final_stages.append(Stage(name="final", names=names, rows=complete, outcomes=outcomes, selected=selected))
-        chosen, coefficients = selected.columns, selected.lasso.coefficients
+
+    def choose(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return selection.choose(complete[rows], outcomes.of_rows(rows), by_lasso=model["select"])
+
+    chosen = choose(np.arange(len(complete)))
     rows = complete[:, chosen]
     final: Classifier | WeightedMean
     if model["combine"] == "mean":
         final = WeightedMean.fit(joined[:, chosen], outcomes)
     else:
         final = Classifier.fit(
-            rows,
+            complete,
             outcomes.y,
             classifier=fitting.config["classifier"],
             weights=outcomes.weights,
             patients=outcomes.patients,
             seed=fitting.seed,
+            choose=choose,
         )
     picks = np.linspace(0, len(rows) - 1, min(_N_BACKGROUND, len(rows))).astype(int)
     return ClassicalFit(
         model=ClassicalModel(
-            settings={group: fitting.config[group] for group in _KEPT_SETTINGS},
+            # A weighted mean has no classifier.
+            settings={group: fitting.config[group] for group in _KEPT_SETTINGS if group in fitting.config},
             entries=entries,
             fills=fills,
             chosen=chosen,
@@ -278,6 +280,35 @@ def _numbers(cohort: Cohort, cases: Sequence[Case]) -> dict[str, tuple[float, fl
         if column.kind == "number" and values:
             found[column.name] = (min(values), max(values), column.unit)
     return found
+
+
+def every_part(
+    cohort: Cohort, folds: Sequence[Fold], every: Sequence[Fold], *, config: Mapping[str, Any]
+) -> tuple[Fold, ...]:
+    """What a classical model will be fitted on: parts within the outer folds, and within those for scores out of fold.
+
+    Args:
+        cohort: That the folds divide.
+        folds: The outer ones.
+        every: They and all that are within them, as ``fusion.splits.folds.every_fold`` gives them.
+        config: The resolved configuration.
+    """
+    parts = tuple(whole_training(fold) for fold in every)
+    if "score" not in config["model"]["inputs"].values():
+        return parts
+    groups = {fold.number: groups_of(cohort, fold, config) for fold in folds}
+    within: list[Fold] = []
+    for part in parts:
+        for outer in folds:
+            taken = [group & part.train for group in groups[outer.number] if group & part.train < part.train]
+            if part.train <= outer.train | outer.validation:
+                within += [replace(part, train=part.train - group, test=group) for group in taken if group]
+    return (*parts, *within)
+
+
+def groups_of(cohort: Cohort, fold: Fold, config: Mapping[str, Any]) -> list[Group]:
+    """An outer fold's training patients, divided for scores and predictions that are out of fold."""
+    return [inner.test for inner in make_inner_folds(cohort, fold, split=config["split"])]
 
 
 def whole_training(fold: Fold) -> Fold:

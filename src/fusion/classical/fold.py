@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from fusion.classical.fit import Fitting, fit_classical, whole_training
+from fusion.classical.fit import Fitting, fit_classical, groups_of, whole_training
 from fusion.classical.rows import Sources
 from fusion.classical.tables import selection_tables
 from fusion.imaging.store import Crops
 from fusion.radiomics.stability import COLUMNS, Stability, measure_stability
 from fusion.records import Cohort, FeatureTable, Fold
-from fusion.splits.folds import make_inner_folds
 from fusion.training.model import Table
 from fusion.training.tuning import FoldFit
 
@@ -63,13 +62,10 @@ def fit_classical_fold(
         is_own=is_own,
         title=title,
     )
-    groups = [inner.test for inner in make_inner_folds(cohort, outer, split=config["split"])]
-    fitted = fit_classical(fitting, fold, groups)
+    fitted = fit_classical(fitting, fold, groups_of(cohort, outer, config))
     tables: dict[str, Table] = {}
     if is_own:
-        tables |= selection_tables(
-            fitted, selection=config["selection"], seed=fitting.seed, cache_dir=fitting.cache_dir
-        )
+        tables |= selection_tables(fitted)
         if measured := measure(fold.train):
             tables["stability.csv"] = (("fold", *COLUMNS), [(outer.number, *row) for row in measured.rows()])
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))

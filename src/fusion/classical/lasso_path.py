@@ -87,6 +87,21 @@ class LogisticPath:
         interpolated: Array = (1 - share) * logits[:, below] + share * logits[:, np.ceil(positions).astype(np.intp)]
         return interpolated
 
+    def spread(self, columns: NDArray[np.intp], n_columns: int) -> LogisticPath:
+        """The same path for rows of more columns, of which it uses some: the others have the coefficient 0.
+
+        Args:
+            columns: (F,) where its own are among them.
+            n_columns: How many there are.
+        """
+        means, scales = np.zeros(n_columns), np.ones(n_columns)
+        means[columns], scales[columns] = self.means, self.scales
+        coefficients = np.zeros((len(self.lambdas), n_columns))
+        coefficients[:, columns] = self.coefficients
+        return LogisticPath(
+            means=means, scales=scales, lambdas=self.lambdas, coefficients=coefficients, intercepts=self.intercepts
+        )
+
 
 def fit_path(
     X: Array, y: Array, *, weights: Array, l1_ratio: float, n_lambdas: int, min_lambda_ratio: float

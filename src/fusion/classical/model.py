@@ -14,12 +14,15 @@ from scipy.special import expit
 
 from fusion.calibration.calibrator import Calibrator
 from fusion.calibration.fit import calibrator_from_state
+from fusion.calibration.identity import Identity
+from fusion.calibration.platt import Platt
 from fusion.classical.blocks import ClinicalBlock
 from fusion.classical.classifier import Classifier
 from fusion.classical.columns import Columns, Score, columns_from_state
 from fusion.classical.late import WeightedMean
 from fusion.classical.nomogram import Axis, clinical_axes, nomogram_rows, number_axis
 from fusion.classical.rows import Sources
+from fusion.errors import FusionError
 from fusion.imaging.store import Crops
 from fusion.records import Case, FeatureTable, Fold, Predictions
 from fusion.runs.model import BRANCH_OF
@@ -28,6 +31,34 @@ from fusion.training.checkpoint import write_checkpoint
 from fusion.training.fitted import Scores, case_predictions
 
 KIND = "classical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedOutput:
+    """The final stage and the calibration after it: what an explanation has to explain.
+
+    Attributes:
+        final: The final stage.
+        calibrator: Of its probabilities.
+    """
+
+    final: Classifier | WeightedMean
+    calibrator: Calibrator
+
+    @property
+    def linear(self) -> tuple[NDArray[np.float64], float] | None:
+        """Coefficients (F,) and intercept of the logit; None where it is not linear in the inputs."""
+        if self.final.linear is None or not isinstance(self.calibrator, Identity | Platt):
+            return None
+        coefficients, intercept = self.final.linear
+        if isinstance(self.calibrator, Identity):
+            return coefficients, intercept
+        (slope,), (shift,) = self.calibrator.slopes, self.calibrator.intercepts
+        return slope * coefficients, slope * intercept + shift
+
+    def probabilities(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, F) inputs → (N,) calibrated probabilities of the positive label."""
+        return self.calibrator.apply(_pair(self.final.probabilities(X)))[:, 1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +125,18 @@ class ClassicalModel:
         return replace(self, thresholds=thresholds, threshold=thresholds.get(primary))
 
     def score_cases(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str) -> Scores:
-        """Score cases; a score's own probability is that of its linear predictor."""
+        """Score cases; a score's own probability is that of its linear predictor.
+
+        Raises:
+            FusionError: If a case has nothing of any block.
+        """
         joined = self.join(cases, Sources(crops=crops, features=features, accelerator=accelerator))
+        require_a_block(cases, joined, tuple(self.entries))
         p = self.final.probabilities(self.final_rows(joined))
         opinions = np.full((len(cases), len(self.heard), 2), np.nan)
         for place, name in enumerate(self.heard):
             own = expit(joined[:, self.names.index(f"{name} score")])
-            opinions[:, place] = np.stack([1 - own, own], axis=1)
+            opinions[:, place] = _pair(own)
         return Scores(probabilities=self.calibrator.apply(np.stack([1 - p, p], axis=1)), opinions=opinions, gates=None)
 
     def join(self, cases: Sequence[Case], sources: Sources) -> NDArray[np.float64]:
@@ -112,6 +148,11 @@ class ClassicalModel:
         if isinstance(self.final, WeightedMean):
             return joined[:, self.chosen]
         return np.where(np.isnan(joined), self.fills, joined)[:, self.chosen]
+
+    @property
+    def output(self) -> CalibratedOutput:
+        """From what the final stage sees to the probability that is reported."""
+        return CalibratedOutput(final=self.final, calibrator=self.calibrator)
 
     def presence(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable) -> dict[str, NDArray[np.bool_]]:
         """(N,) by branch that the model learned from, whether each case has it."""
@@ -143,11 +184,7 @@ class ClassicalModel:
         """
         entry = self.entries.get("radiomics")
         if isinstance(entry, Score):
-            lasso = entry.selected.lasso
-            named = [
-                (entry.block.names[column], value)
-                for column, value in zip(entry.selected.filtered.tolist(), lasso.coefficients.tolist(), strict=True)
-            ]
+            named = list(zip(entry.block.names, entry.selected.lasso.coefficients.tolist(), strict=True))
         else:
             own = set(entry.names) if entry is not None else set()
             named = [(name, value) for name, value in self._final_weights() if name in own]
@@ -183,8 +220,7 @@ class ClassicalModel:
         return {"nomogram.csv": (("fold", "variable", "label", "value"), [(self.fold, *row) for row in rows])}
 
     def _probability_at(self, logit: float) -> float:
-        p = float(expit(logit))
-        return float(self.calibrator.apply(np.array([[1 - p, p]]))[0, 1])
+        return float(self.calibrator.apply(_pair(expit(np.array([logit]))))[0, 1])
 
     def _axes(self) -> list[Axis]:
         assert self.final.linear is not None
@@ -260,3 +296,26 @@ class ClassicalModel:
             threshold=content["threshold"],
             fold=content["fold"],
         )
+
+
+def require_a_block(cases: Sequence[Case], joined: NDArray[np.float64], blocks: Sequence[str]) -> None:
+    """Refuse cases that have nothing of any block.
+
+    Args:
+        cases: N of them.
+        joined: (N, F) their columns, NaN where a block is missing.
+        blocks: Names of the model's blocks.
+
+    Raises:
+        FusionError: Naming them.
+    """
+    bare = [cases[row].case_id for row in np.flatnonzero(np.isnan(joined).all(axis=1)).tolist()]
+    if bare:
+        raise FusionError(
+            f"required something of {', '.join(blocks)} for every case, came nothing for {len(bare)} case(s): "
+            f"{', '.join(bare[:5])}; give them an image with a mask or a clinical row, or leave them out"
+        )
+
+
+def _pair(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([1 - p, p], axis=1)

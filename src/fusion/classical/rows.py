@@ -41,6 +41,11 @@ class Outcomes:
     patients: NDArray[np.int64]
     weights: NDArray[np.float64]
 
+    def of_rows(self, rows: NDArray[np.intp]) -> Outcomes:
+        """Of some rows, all of each patient's; the weights keep their ratios."""
+        weights = self.weights[rows]
+        return Outcomes(y=self.y[rows], patients=self.patients[rows], weights=weights / weights.mean())
+
     @classmethod
     def of(cls, cases: Sequence[Case], positive: str) -> Outcomes:
         """Of labeled cases."""

@@ -1,4 +1,4 @@
-"""Filters and LASSO on the columns of a block, or of joined ones: what is kept, and its linear predictor."""
+"""Filters and LASSO on some columns: what is kept, and its linear predictor."""
 
 from __future__ import annotations
 
@@ -18,92 +18,163 @@ from fusion.storage import array_digest, content_key
 
 LASSO_SETTINGS = ("l1_ratio", "lambda", "n_lambdas", "min_lambda_ratio", "n_folds")
 # Count up when a change of the filters or of the LASSO changes what they keep.
-_RECIPE = 1
+_RECIPE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Filters and a LASSO that are to be fitted on rows.
+
+    Attributes:
+        blocks: Columns of each block that is filtered; the columns of other blocks all pass.
+        settings: ``conf/selection``.
+        seed: Of every division of patients.
+        cache_dir: Of the run. What was fitted on the same numbers with the same settings is not fitted again, whichever
+            model or process asks: the keys are made of the very numbers.
+    """
+
+    blocks: tuple[NDArray[np.intp], ...]
+    settings: Mapping[str, Any]
+    seed: int
+    cache_dir: Path
+
+    def filter(self, X: NDArray[np.float64], outcomes: Outcomes) -> NDArray[np.intp]:
+        """Columns (ascending) that pass the filters on these (N, F) rows."""
+
+        def compute() -> dict[str, Any]:
+            return {"kept": self._passed(X, outcomes.y, outcomes.patients).tolist()}
+
+        if not self._filters_anything:
+            return np.arange(X.shape[1])
+        found = kept(self.cache_dir / "selection", self._key("filter", X, outcomes), compute=compute)
+        return np.array(found["kept"], dtype=np.intp)
+
+    def select(self, X: NDArray[np.float64], outcomes: Outcomes) -> Selected:
+        """Filters, then a LASSO path with cross-validation over patients, in which the filters are run anew.
+
+        Args:
+            X: (N, F) training rows.
+            outcomes: Of the rows.
+        """
+        settings = {"rule" if name == "lambda" else name: self.settings[name] for name in LASSO_SETTINGS}
+
+        def compute() -> dict[str, Any]:
+            lasso = fit_lasso(
+                X,
+                outcomes.y,
+                weights=outcomes.weights,
+                patients=outcomes.patients,
+                seed=self.seed,
+                keep=self._keep(X, outcomes),
+                **settings,
+            )
+            assert lasso.path is not None
+            return {"lasso": lasso.state(), "path": _plain(lasso.path)}
+
+        found = kept(self.cache_dir / "selection", self._key("lasso", X, outcomes, **settings), compute=compute)
+        lasso = Lasso.from_state(found["lasso"])
+        return Selected(lasso=replace(lasso, path=_path(found["path"], X.shape[1])))
+
+    def choose(self, X: NDArray[np.float64], outcomes: Outcomes, *, by_lasso: bool) -> NDArray[np.intp]:
+        """Columns (ascending) that the filters leave, or that the LASSO keeps of them."""
+        return self.select(X, outcomes).columns if by_lasso else self.filter(X, outcomes)
+
+    def frequency(self, X: NDArray[np.float64], outcomes: Outcomes, selected: Selected) -> NDArray[np.float64]:
+        """(F,) share of patient resamples in which filters and LASSO keep each column; NaN where none are asked for."""
+        n_bootstrap, l1_ratio = self.settings["n_bootstrap"], self.settings["l1_ratio"]
+        if n_bootstrap == 0:
+            return np.full(X.shape[1], np.nan)
+
+        def compute() -> dict[str, Any]:
+            shares = selection_frequency(
+                X,
+                outcomes.y,
+                weights=outcomes.weights,
+                patients=outcomes.patients,
+                lasso=selected.lasso,
+                l1_ratio=l1_ratio,
+                n_bootstrap=n_bootstrap,
+                seed=self.seed,
+                keep=self._keep(X, outcomes),
+            )
+            return {"shares": shares.tolist()}
+
+        settings = {"l1_ratio": l1_ratio, "n_bootstrap": n_bootstrap, "lasso": selected.lasso.state()}
+        found = kept(self.cache_dir / "selection", self._key("frequency", X, outcomes, **settings), compute=compute)
+        return np.array(found["shares"], dtype=np.float64)
+
+    @property
+    def _filters_anything(self) -> bool:
+        return bool(self.settings["filters"]) and any(len(block) for block in self.blocks)
+
+    def _keep(self, X: NDArray[np.float64], outcomes: Outcomes) -> Any:
+        def keep(rows: NDArray[np.intp], patients: NDArray[np.int64]) -> NDArray[np.intp]:
+            return self._passed(X[rows], outcomes.y[rows], patients)
+
+        return keep if self._filters_anything else None
+
+    def _passed(self, X: NDArray[np.float64], y: NDArray[np.float64], patients: NDArray[np.int64]) -> NDArray[np.intp]:
+        passes = np.ones(X.shape[1], dtype=np.bool_)
+        for block in self.blocks:
+            found = apply_filters(X[:, block], y, filters=self.settings["filters"], patients=patients, seed=self.seed)
+            passes[block] = False
+            passes[block[found]] = True
+        return np.flatnonzero(passes)
+
+    def _key(self, what: str, X: NDArray[np.float64], outcomes: Outcomes, **settings: Any) -> str:
+        arrays = (X, outcomes.y, outcomes.patients, outcomes.weights)
+        return content_key(
+            {
+                "what": what,
+                "recipe": _RECIPE,
+                "arrays": [array_digest(array) for array in arrays],
+                "filters": [dict(each) for each in self.settings["filters"]],
+                "blocks": [block.tolist() for block in self.blocks],
+                "seed": self.seed,
+                "settings": settings,
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selected:
-    """A LASSO on filtered columns.
+    """What filters and LASSO keep.
 
     Attributes:
-        filtered: Columns that passed the filters, ascending.
-        lasso: Fitted on those.
+        lasso: Of all columns; those that are not kept have the coefficient 0.
     """
 
-    filtered: NDArray[np.intp]
     lasso: Lasso
 
     @property
     def columns(self) -> NDArray[np.intp]:
-        """Columns that the LASSO kept, ascending."""
-        return self.filtered[self.lasso.selected]
+        """Columns that are kept, ascending."""
+        return self.lasso.selected
 
     def linear_predictor(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) of (N, F) rows; higher is more likely positive."""
-        return self.lasso.linear_predictor(X[:, self.filtered])
+        return self.lasso.linear_predictor(X)
 
     def state(self) -> dict[str, Any]:
         """Plain content, without the path."""
-        return {"filtered": self.filtered.tolist(), "lasso": self.lasso.state()}
+        return self.lasso.state()
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """What gave ``state``."""
-        return cls(filtered=np.array(state["filtered"], dtype=np.intp), lasso=Lasso.from_state(state["lasso"]))
+        return cls(lasso=Lasso.from_state(state))
 
 
-def filter_columns(
-    X: NDArray[np.float64], outcomes: Outcomes, *, filters: Sequence[Mapping[str, Any]], seed: int, cache_dir: Path
-) -> NDArray[np.intp]:
-    """Columns that pass the filters; found once for the same rows, outcomes and settings."""
-
-    def compute() -> dict[str, Any]:
-        found = apply_filters(X, outcomes.y, filters=filters, patients=outcomes.patients, seed=seed)
-        return {"filtered": found.tolist()}
-
-    if not filters:
-        return np.arange(X.shape[1])
-    key = _key("filters", X, outcomes, {"filters": [dict(each) for each in filters], "seed": seed})
-    return np.array(kept(cache_dir / "selection", key, compute=compute)["filtered"], dtype=np.intp)
-
-
-def select(
-    X: NDArray[np.float64],
-    outcomes: Outcomes,
-    *,
-    filters: Sequence[Mapping[str, Any]],
-    selection: Mapping[str, Any],
-    seed: int,
-    cache_dir: Path,
-) -> Selected:
-    """Filters, then a LASSO path with cross-validation over patients.
-
-    Fitted once for the same rows, outcomes and settings, whichever model or process asks: the key is made of the very
-    numbers that it is fitted on.
+def blocks_of(widths: Sequence[tuple[int, bool]]) -> tuple[NDArray[np.intp], ...]:
+    """Columns of each block that is filtered, of blocks that lie side by side.
 
     Args:
-        X: (N, F) training rows.
-        outcomes: Of the rows.
-        filters: Of the columns, in order; may be empty.
-        selection: ``conf/selection``.
-        seed: Of the division of patients.
-        cache_dir: Of the run.
+        widths: Of each block, its number of columns and whether it is filtered.
     """
-    settings = {name: selection[name] for name in LASSO_SETTINGS}
-
-    def compute() -> dict[str, Any]:
-        filtered = apply_filters(X, outcomes.y, filters=filters, patients=outcomes.patients, seed=seed)
-        rule = {"rule" if name == "lambda" else name: value for name, value in settings.items()}
-        lasso = fit_lasso(
-            X[:, filtered], outcomes.y, weights=outcomes.weights, patients=outcomes.patients, seed=seed, **rule
-        )
-        assert lasso.path is not None
-        return {"filtered": filtered.tolist(), "lasso": lasso.state(), "path": _plain(lasso.path)}
-
-    key = _key("lasso", X, outcomes, {"filters": [dict(each) for each in filters], **settings, "seed": seed})
-    found = kept(cache_dir / "selection", key, compute=compute)
-    selected = Selected.from_state(found)
-    return replace(selected, lasso=replace(selected.lasso, path=_path(found["path"], len(selected.filtered))))
+    ends = np.cumsum([width for width, _ in widths])
+    return tuple(
+        np.arange(end - width, end) for (width, is_filtered), end in zip(widths, ends, strict=True) if is_filtered
+    )
 
 
 def _plain(path: LassoPath) -> dict[str, Any]:
@@ -111,53 +182,14 @@ def _plain(path: LassoPath) -> dict[str, Any]:
 
 
 def _path(plain: Mapping[str, Any], n_columns: int) -> LassoPath:
-    names = ("lambdas", "intercepts", "deviances", "errors")
-    vectors = {name: np.array(plain[name], dtype=np.float64) for name in names}
+    vectors = {
+        name: np.array(plain[name], dtype=np.float64) for name in ("lambdas", "intercepts", "deviances", "errors")
+    }
     return LassoPath(
-        coefficients=np.array(plain["coefficients"], dtype=np.float64).reshape(len(plain["lambdas"]), n_columns),
+        # Without columns they come back as a list of empty lists.
+        coefficients=np.array(plain["coefficients"], dtype=np.float64).reshape(-1, n_columns),
         n_nonzero=np.array(plain["n_nonzero"], dtype=np.int64),
         at_min=plain["at_min"],
         at_1se=plain["at_1se"],
         **vectors,
-    )
-
-
-def frequency(
-    X: NDArray[np.float64],
-    outcomes: Outcomes,
-    selected: Selected,
-    *,
-    selection: Mapping[str, Any],
-    seed: int,
-    cache_dir: Path,
-) -> NDArray[np.float64]:
-    """(F_filtered,) share of patient resamples in which each filtered column is picked; NaN where none are asked for.
-
-    The filters are not run again: it is the LASSO whose choice is looked at.
-    """
-    if selection["n_bootstrap"] == 0:
-        return np.full(len(selected.filtered), np.nan)
-
-    def compute() -> dict[str, Any]:
-        shares = selection_frequency(
-            X[:, selected.filtered],
-            outcomes.y,
-            weights=outcomes.weights,
-            patients=outcomes.patients,
-            lasso=selected.lasso,
-            l1_ratio=selection["l1_ratio"],
-            n_bootstrap=selection["n_bootstrap"],
-            seed=seed,
-        )
-        return {"shares": shares.tolist()}
-
-    settings = {"l1_ratio": selection["l1_ratio"], "n_bootstrap": selection["n_bootstrap"], "seed": seed}
-    key = _key("frequency", X, outcomes, {**settings, "selected": selected.state()})
-    return np.array(kept(cache_dir / "selection", key, compute=compute)["shares"], dtype=np.float64)
-
-
-def _key(what: str, X: NDArray[np.float64], outcomes: Outcomes, settings: Mapping[str, Any]) -> str:
-    arrays = (X, outcomes.y, outcomes.patients, outcomes.weights)
-    return content_key(
-        {"what": what, "recipe": _RECIPE, "arrays": [array_digest(array) for array in arrays], "settings": settings}
     )

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from fusion.classical.fit import ClassicalFit, Stage
-from fusion.classical.selected import frequency
 from fusion.training.model import Table
 
 
-def selection_tables(fit: ClassicalFit, *, selection: Any, seed: int, cache_dir: Path) -> dict[str, Table]:
+def selection_tables(fit: ClassicalFit) -> dict[str, Table]:
     """``selection.csv``, ``lasso_cv.csv`` and ``lasso_path.csv``, a row of each stage below the other.
 
     Args:
         fit: On a fold's whole training part.
-        selection: ``conf/selection``.
-        seed: Of the resamples.
-        cache_dir: Where the frequencies are kept.
     """
     number, kept = fit.model.fold, []
     for stage in fit.stages:
-        kept += list(_kept(number, stage, selection, seed, cache_dir))
+        kept += list(_kept(number, stage))
     return {
         "selection.csv": (("fold", "stage", "feature", "coefficient", "frequency"), kept),
         "lasso_cv.csv": (
@@ -36,15 +30,13 @@ def selection_tables(fit: ClassicalFit, *, selection: Any, seed: int, cache_dir:
     }
 
 
-def _kept(number: int, stage: Stage, selection: Any, seed: int, cache_dir: Path) -> Iterator[Sequence[object]]:
-    shares = frequency(
-        stage.rows, stage.outcomes, stage.selected, selection=selection, seed=seed, cache_dir=cache_dir
-    ).tolist()
+def _kept(number: int, stage: Stage) -> Iterator[Sequence[object]]:
+    shares = stage.selection.frequency(stage.rows, stage.outcomes, stage.selected).tolist()
     coefficients = stage.selected.lasso.coefficients.tolist()
-    for column, coefficient, share in zip(stage.selected.filtered.tolist(), coefficients, shares, strict=True):
+    for name, coefficient, share in zip(stage.names, coefficients, shares, strict=True):
         if coefficient != 0:
             # NaN where no resamples were asked for.
-            yield number, stage.name, stage.names[column], coefficient, "" if share != share else share
+            yield number, stage.name, name, coefficient, "" if share != share else share
 
 
 def _curve(number: int, stage: Stage) -> Iterator[Sequence[object]]:
@@ -63,6 +55,6 @@ def _path(number: int, stage: Stage) -> Iterator[Sequence[object]]:
     path = stage.selected.lasso.path
     assert path is not None
     for strength, coefficients in zip(path.lambdas.tolist(), path.coefficients.tolist(), strict=True):
-        for column, coefficient in zip(stage.selected.filtered.tolist(), coefficients, strict=True):
+        for name, coefficient in zip(stage.names, coefficients, strict=True):
             if coefficient != 0:
-                yield number, stage.name, strength, stage.names[column], coefficient
+                yield number, stage.name, strength, name, coefficient

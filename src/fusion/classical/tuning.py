@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.classical.estimator import gives_probabilities, make_estimator
 from fusion.classical.fitted_estimator import FittedEstimator, UnscorableError
+from fusion.classical.imbalance import prevalence
 from fusion.classical.inner_folds import inner_folds
 from fusion.classical.sigmoid import Sigmoid
 from fusion.errors import FusionError
 
+# Of some rows, columns.
+Choose = Callable[[NDArray[np.intp]], NDArray[np.intp]]
 _log = logging.getLogger(__name__)
 # Losses that differ by less are the same: the rest is rounding.
 _SAME_LOSS = 1e-9
+
+
+class _Held(NamedTuple):
+    """Rows that are fitted on, rows that are held out, and the columns that the former chose."""
+
+    inside: NDArray[np.intp]
+    outside: NDArray[np.intp]
+    columns: NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +54,7 @@ def tune(
     weights: NDArray[np.float64],
     patients: NDArray[np.int64],
     seed: int,
+    choose: Choose | None = None,
 ) -> Tuned:
     """The settings of the grid with the lowest log loss of held-out patients; of equal ones the first.
 
@@ -60,6 +72,7 @@ def tune(
         weights: (N,) so that every patient counts the same.
         patients: (N,) index of the row's patient.
         seed: Of the inner folds and the estimators.
+        choose: Of some rows, the columns that a selection fitted on them keeps; None keeps all.
 
     Raises:
         FusionError: With fewer than two patients of a label, or where no combination can be fitted and scored.
@@ -70,7 +83,7 @@ def tune(
     calibrated = gives_probabilities(make_estimator(classifier, seed=seed))
     if calibrated and len(combinations) == 1:
         return Tuned(values=combinations[0], sigmoid=None)
-    folds = inner_folds(y, patients, seed=seed)
+    folds = _folds(inner_folds(y, patients, seed=seed), X.shape[1], choose)
     losses = np.full(len(combinations), np.inf)
     sigmoids: list[Sigmoid | None] = [None] * len(combinations)
     for i, values in enumerate(combinations):
@@ -95,7 +108,7 @@ def tune(
 def _held_out(
     X: NDArray[np.float64],
     y: NDArray[np.int64],
-    folds: NDArray[np.int64],
+    folds: Sequence[_Held],
     *,
     classifier: Mapping[str, Any],
     values: Mapping[str, Any],
@@ -103,13 +116,32 @@ def _held_out(
     seed: int,
 ) -> NDArray[np.float64]:
     scores = np.empty(len(y))
-    for fold in range(int(folds.max()) + 1):
-        inside, outside = folds != fold, folds == fold
+    calibrated = gives_probabilities(make_estimator(classifier, seed=seed))
+    for fold in folds:
+        inside, outside, columns = fold
+        if len(columns) == 0:
+            # As the model itself does where nothing is kept; a decision value of 0 says nothing either.
+            scores[outside] = prevalence(y[inside], weights[inside]) if calibrated else 0.0
+            continue
         fitted = FittedEstimator.fit(
-            X[inside], y[inside], classifier=classifier, values=values, weights=weights[inside], seed=seed
+            X[np.ix_(inside, columns)],
+            y[inside],
+            classifier=classifier,
+            values=values,
+            weights=weights[inside],
+            seed=seed,
         )
-        scores[outside] = fitted.scores(X[outside])
+        scores[outside] = fitted.scores(X[np.ix_(outside, columns)])
     return scores
+
+
+def _folds(numbers: NDArray[np.int64], n_columns: int, choose: Choose | None) -> list[_Held]:
+    found = []
+    for number in range(int(numbers.max()) + 1):
+        inside = np.flatnonzero(numbers != number)
+        columns = np.arange(n_columns) if choose is None else choose(inside)
+        found.append(_Held(inside, np.flatnonzero(numbers == number), columns))
+    return found
 
 
 def _log_loss(

@@ -13,7 +13,7 @@ from fusion.comparison.auc_difference import fold_differences
 from fusion.comparison.best_of_k import best_of_k, quantiles
 from fusion.comparison.entries import Entries, read_entries
 from fusion.comparison.holm import holm
-from fusion.comparison.inner import InnerAuc, best_by_inner, inner_auc
+from fusion.comparison.inner import InnerAuc, InnerRanking, inner_auc, rank_by_inner
 from fusion.comparison.inputs import rank_inputs
 from fusion.comparison.pair import compare_pair, number
 from fusion.comparison.primary import Primary, find_primary
@@ -24,7 +24,6 @@ from fusion.evaluation.calibration import brier
 from fusion.evaluation.discrimination import delong, delong_fold_mean, macro_auc
 from fusion.evaluation.estimate import Estimate
 from fusion.evaluation.proportion import proportion
-from fusion.runs.folder import INNER
 
 _N_BINS = 40
 _N_INPUTS = 15
@@ -81,8 +80,9 @@ def compare_runs(runs: Sequence[str], asked: Asked) -> dict[str, Any]:
     point = evaluation.get("threshold")
     rows = side_by_side(entries, point)
     names = [model.name for model in entries.models]
-    inner = [None if m.inner is None else inner_auc(m.inner, level=intervals["level"]) for m in entries.models]
-    best = best_by_inner(inner)
+    level = intervals["level"]
+    inner = [None if m.inner is None else inner_auc(m.inner, m.config, level=level) for m in entries.models]
+    ranking = rank_by_inner(inner)
     comparisons = [
         {"model": names[model], "reference": names[reference]}
         | compare_pair(
@@ -102,12 +102,13 @@ def compare_runs(runs: Sequence[str], asked: Asked) -> dict[str, Any]:
         **intervals,
         "operating_point": point if rows.called is not None else None,
         "models": _models(entries, rows, primary, inner, intervals),
-        "best_by_inner": None if best is None else names[best],
-        "inputs": None if best is None else _inputs(entries, best),
+        "best_by_inner": None if ranking.best is None else names[ranking.best],
+        "not_ranked_by_inner": [{"model": names[place], "why": why} for place, why in ranking.not_ranked.items()],
+        "inputs": None if ranking.best is None else _inputs(entries, ranking.best),
         "comparisons": comparisons,
         "best_of_k": _best_of_k(rows, names, asked, seed=intervals["seed"]),
         **({"reclassification_warning": WARNING} if asked.reclassification else {}),
-        "skipped": [{"what": what, "why": why} for what, why in _skipped(entries, rows, inner, asked, point)],
+        "skipped": [{"what": what, "why": why} for what, why in _skipped(entries, rows, ranking, asked, point)],
     }
 
 
@@ -151,7 +152,7 @@ def _models(
             "name": model.name,
             "run": str(model.source),
             "is_primary": primary is not None and primary.place == place,
-            "inner": None if of_inner is None else of_inner._asdict(),
+            "inner": None if of_inner is None else of_inner.as_json(),
             "figures": {name: figure.as_json() for name, figure in _figures(rows, place, intervals).items()},
             "published": None if model.published is None else model.published._asdict(),
         }
@@ -226,13 +227,12 @@ def _best_of_k(rows: Rows, names: Sequence[str], asked: Asked, *, seed: int) -> 
 
 
 def _skipped(
-    entries: Entries, rows: Rows, inner: Sequence[InnerAuc | None], asked: Asked, point: str | None
+    entries: Entries, rows: Rows, ranking: InnerRanking, asked: Asked, point: str | None
 ) -> Iterator[tuple[str, str]]:
     """What was not computed, and why."""
-    without = [model.name for model, of_model in zip(entries.models, inner, strict=True) if of_model is None]
-    if without:
-        why = f"No predictions of training patients with every label ({INNER}): {', '.join(without)}."
-        yield "The best model by inner AUC, and its inputs", why
+    if ranking.best is None:
+        whys = "; ".join(f"{entries.models[place].name}: {why}" for place, why in ranking.not_ranked.items())
+        yield "The best model by inner AUC, and its inputs", f"No two inner figures are of one kind. {whys}."
     if not rows.is_binary:
         yield "DeLong’s test, net benefit" + ", NRI and IDI" * asked.reclassification, "They need two labels."
     elif rows.called is None:

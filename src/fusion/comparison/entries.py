@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fusion.comparison.names import leaves, name_runs
+from fusion.comparison.names import leaves, name_runs, of_the_model
 from fusion.comparison.published import Published, read_published
 from fusion.errors import FusionError, InputError, Problem
 from fusion.evaluation.evaluate import of_part
@@ -100,7 +100,7 @@ def read_entries(runs: Sequence[str]) -> Entries:
         models=tuple(
             Entry(
                 name=name,
-                aliases=frozenset({name, ", ".join(of_run), *of_run, folder.path.name, *_options(folder.config)}),
+                aliases=frozenset({name, ", ".join(of_run), *of_run, folder.path.name, *_options(of_the_model(folder.config))}),
                 source=folder.path,
                 config=folder.config,
                 test=replace(test, model=name),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fusion.errors import FusionError
+from fusion.runs.folder import RunFolder
 from fusion.runs.model import is_classical
 
 _CLASSICAL, _NETWORK = ("inputs",), ("radiomics", "clinical")
@@ -25,7 +27,8 @@ class _Row(NamedTuple):
 def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[str, Any]:
     """The strongest inputs of a model, by the mean absolute attribution over the explained cases of all folds.
 
-    An input that a case has no row of (it was not selected in that fold, or moved nothing) counts as 0 there.
+    An input that a case has no row of (it was not selected in that fold, or moved nothing) counts as 0 there. Cases of
+    a fold whose final stage has no input at all have no rows and do not count.
 
     Args:
         run: The run folder.
@@ -34,7 +37,7 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
 
     Returns:
         ``{"method": "shap" | "integrated_gradients", "unit": "logit" | "probability", "n_cases", "n_folds",
-        "n_inputs", "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or
+        "n_folds_without_input": finished folds beside the ``n_folds`` whose final stage has none, "n_inputs", "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or
         ``{"absent": why}``.
 
     Raises:
@@ -44,10 +47,15 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
     of_stages = isinstance(model, Mapping) and is_classical(model)
     paths = [run / "attributions" / f"{name}.csv" for name in (_CLASSICAL if of_stages else _NETWORK)]
     rows = [row for path in paths if path.is_file() for row in _read(path)]
+    n_empty, n_finished = _folds_without_input(run)
     if not rows:
         missing = " or ".join(f"attributions/{path.name}" for path in paths)
-        why = "its final stage has no inputs" if of_stages else "it has no tabular branch"
-        return {"absent": f"The run has no attributions in {missing}: explain=none, or {why}."}
+        why = "explain=none" if of_stages else "explain=none, or it has no tabular branch"
+        if n_empty:
+            why = f"in {n_empty} of {n_finished} folds its final stage has no input" + (
+                f"; for the others {why}" if n_empty < n_finished else ""
+            )
+        return {"absent": f"The run has no attributions in {missing}: {why}."}
     units = sorted({row.unit for row in rows})
     if len(units) > 1:
         return {"absent": f"The attributions of the folds are in different units ({', '.join(units)})."}
@@ -57,10 +65,18 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
         "unit": units[0],
         "n_cases": len({row.case for row in rows}),
         "n_folds": len({row.fold for row in rows}),
+        "n_folds_without_input": n_empty,
         "n_inputs": len(ranking),
         "completeness_error": max(row.error for row in rows),
         "ranking": ranking[:n_shown],
     }
+
+
+def _folds_without_input(run: Path) -> tuple[int, int]:
+    """How many finished folds have a final stage without inputs, of how many; a network's folds name no inputs."""
+    folder = RunFolder.open(run)
+    facts = [json.loads((folder.fold(number) / "fold.json").read_text()) for number in folder.finished]
+    return sum(of_fold.get("inputs") == [] for of_fold in facts), len(facts)
 
 
 def _ranking(rows: Sequence[_Row]) -> list[dict[str, Any]]:

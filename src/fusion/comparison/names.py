@@ -26,6 +26,7 @@ _NOT_OF_THE_MODEL = (
 )
 
 _KIND = "model.name"
+_CLASSIFIER = "classifier"
 
 
 def name_runs(configs: Sequence[Mapping[str, Any]], paths: Sequence[Path]) -> list[tuple[str, ...]]:
@@ -34,8 +35,8 @@ def name_runs(configs: Sequence[Mapping[str, Any]], paths: Sequence[Path]) -> li
     The runs' own ``name`` where it differs between all of them; else the kind of model (``model.name``) where that
     does; else every value in which they differ, ``("model=radiomics", "l1=0.001")``, or the options alone where they
     differ in those of groups only, ``("radiomics", "svm")``. A group that its ``name`` decides is told by that; what
-    the kind of model implies among these runs (its own classifier, say) is not told. Runs that even these do not tell
-    apart have their folder's name, too.
+    the kind of model implies among these runs (its own classifier, say) is not told, nor a classifier of a model that
+    has none. Runs that even these do not tell apart have their folder's name, too.
 
     Args:
         configs: The resolved configuration of each run.
@@ -44,6 +45,7 @@ def name_runs(configs: Sequence[Mapping[str, Any]], paths: Sequence[Path]) -> li
     Returns:
         For each run the parts of a name that no other run has.
     """
+    configs = [of_the_model(config) for config in configs]
     flat = [dict(leaves(config)) for config in configs]
     for key in ("name", _KIND):
         values = [of_run.get(key) for of_run in flat]
@@ -58,6 +60,13 @@ def name_runs(configs: Sequence[Mapping[str, Any]], paths: Sequence[Path]) -> li
             tuple(f"{_called(key, decided)}={_shown(of_run[key])}" for key in keys if key in of_run) for of_run in flat
         ]
     return _tell_apart(names, paths)
+
+
+def of_the_model(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without a classifier where the model has none: the network, and a mean of branches."""
+    model = config.get("model")
+    has_none = isinstance(model, Mapping) and ("branches" in model or model.get("combine") == "mean")
+    return {key: value for key, value in config.items() if not (has_none and key == _CLASSIFIER)}
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -62,13 +62,15 @@ def _explain_inputs(
 ) -> None:
     if not model.final_names:
         return
-    joined = model.join(cases, sources)
+    rows = model.final_rows(model.join(cases, sources))
+    # A weighted mean does without a missing score, and then there is no value of it that could have moved anything.
+    complete = np.flatnonzero(~np.isnan(rows).any(axis=1))
     table = explain_inputs(
-        model.final,
+        model.output,
         names=model.final_names,
         background=model.background,
-        rows=np.where(np.isnan(joined), model.fills, joined)[:, model.chosen],
-        case_ids=[case.case_id for case in cases],
+        rows=rows[complete],
+        case_ids=[cases[row].case_id for row in complete.tolist()],
         seed=model.fold,
         **settings["inputs"],
     )

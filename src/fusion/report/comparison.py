@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.comparison.compare import Asked, compare_runs
-from fusion.report.comparison_notes import inner_note, input_unit, published_note
+from fusion.report.comparison_notes import inner_note, input_unit, not_ranked_note, published_note
 from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, short_p, warnings
 from fusion.report.figures.comparison import plan_comparison
@@ -79,7 +79,8 @@ def _table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]
     """Header and rows of the models; what is not defined is empty."""
     figures = list(comparison["models"][0]["figures"])
     parts = ("value", "ci_low", "ci_high")
-    header = ["model", "run", "is_primary", "is_best_by_inner", "inner_auc"]
+    not_ranked = {of["model"] for of in comparison["not_ranked_by_inner"]}
+    header = ["model", "run", "is_primary", "is_best_by_inner", "is_ranked_by_inner", "inner_auc"]
     header += [name if part == "value" else f"{name}_{part}" for name in figures for part in parts]
     rows: list[list[object]] = [
         [
@@ -87,6 +88,7 @@ def _table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]
             model["run"],
             int(model["is_primary"]),
             int(model["name"] == comparison["best_by_inner"]),
+            int(model["name"] not in not_ranked),
             (model["inner"] or {}).get("auc"),
             *(model["figures"][name][part] for name in figures for part in parts),
             *((model["published"] or {}).get(key) for key in ("value", "source")),
@@ -111,6 +113,8 @@ def _context(comparison: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> 
         "warnings": warnings(comparison),
         "explanations": explanations(comparison),
         "inner_note": inner_note(comparison),
+        "not_ranked_note": not_ranked_note(comparison),
+        "not_ranked": [of["model"] for of in comparison["not_ranked_by_inner"]],
         "published_note": published_note(comparison),
         "input_unit": input_unit(comparison["inputs"]) if (comparison["inputs"] or {}).get("ranking") else None,
         "calls": [name for name in ("accuracy", "sensitivity", "specificity") if name in _calls(comparison)],

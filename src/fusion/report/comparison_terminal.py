@@ -25,13 +25,14 @@ def print_comparison(comparison: Mapping[str, Any], *, written: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from fusion.report.comparison_notes import inner_note, published_note
+    from fusion.report.comparison_notes import inner_note, not_ranked_note, published_note
     from fusion.report.comparison_words import findings, warnings
 
     console = Console()
     console.print()
     console.print(_models(comparison))
-    for note in filter(None, (inner_note(comparison), published_note(comparison))):
+    asterisk = f"* {note}" if (note := not_ranked_note(comparison)) else None
+    for note in filter(None, (inner_note(comparison), asterisk, published_note(comparison))):
         console.print(escape(note), soft_wrap=True)
     console.print(_differences(comparison))
     for sentence in findings(comparison):
@@ -59,12 +60,14 @@ def _models(comparison: Mapping[str, Any]) -> Table:
     last = ["published"] if has_published else []
     for head in ("inner", "AUC", "interval", *(heads[name] for name in shown), *last):
         table.add_column(head, justify="right", no_wrap=True)
+    not_ranked = {of["model"] for of in comparison["not_ranked_by_inner"]}
     for model in comparison["models"]:
         figures, inner, published = model["figures"], model["inner"], model["published"]
         is_best = model["name"] == comparison["best_by_inner"]
         mark = " [bold](primary)[/bold]" if model["is_primary"] else ""
         mark += " [bold](best by inner AUC)[/bold]" if is_best else ""
-        cells = [f"{inner['auc']:.3f}" if inner else "–", _value(figures["auc"]), _interval(figures["auc"])]
+        asterisk = "*" * (model["name"] in not_ranked)
+        cells = [f"{inner['auc']:.3f}{asterisk}" if inner else f"–{asterisk}", _value(figures["auc"]), _interval(figures["auc"])]
         cells += [_value(figures[name]) for name in shown]
         cells += [f"{published['value']:.3f}" if published else "–"] if has_published else []
         table.add_row(f"{escape(model['name'])}{mark}", *cells)
@@ -113,7 +116,9 @@ def _inputs(inputs: Mapping[str, Any]) -> str:
     if "absent" in inputs:
         return f"strongest inputs of {inputs['model']}: none to show. {inputs['absent']}"
     strongest = ", ".join(f"{of['name']} {of['strength']:.3g}" for of in inputs["ranking"][:_N_INPUTS])
-    return f"strongest inputs of {inputs['model']}: {strongest}. {input_unit(inputs)}; the page has more."
+    n_empty = inputs["n_folds_without_input"]
+    without = f"; {n_empty} further {'fold' if n_empty == 1 else 'folds'} without input" if n_empty else ""
+    return f"strongest inputs of {inputs['model']}: {strongest}. {input_unit(inputs)}{without}; the page has more."
 
 
 def _value(figure: Mapping[str, Any]) -> str:

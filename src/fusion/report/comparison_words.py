@@ -134,8 +134,10 @@ def _best_by_inner(comparison: Mapping[str, Any]) -> Iterator[str]:
     if best is not None:
         model = next(model for model in comparison["models"] if model["name"] == best)
         inner, test = number_text(model["inner"]["auc"], 3), interval_text(model["figures"]["auc"])
+        n, n_ranked = len(comparison["models"]), len(comparison["models"]) - len(comparison["not_ranked_by_inner"])
+        which = "model" if n_ranked == n else f"of the ranked models ({n_ranked} of {n})"
         yield (
-            f"The best model by inner AUC, which takes no test patient to know, is {best} ({inner}); on the test "
+            f"The best {which} by inner AUC, which takes no test patient to know, is {best} ({inner}); on the test "
             f"patients its AUC is {test}."
         )
 

@@ -23,6 +23,7 @@ from fusion.report.mistakes import worst_mistakes
 from fusion.report.recipe import recipe
 from fusion.report.run_folder import FinishedRun, read_run
 from fusion.report.tables import (
+    alone_caption,
     center_tables,
     direction_text,
     operating_point_tables,
@@ -123,6 +124,7 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "inner_text": inner_text(run),
         "methods": methods(run),
         "recipe": recipe(run),
+        "alone_caption": alone_caption(run) if run.metrics.get("branches") and run.metrics.get("test") else None,
         "published": _published(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],

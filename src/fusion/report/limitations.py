@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fusion.report.inner import calibration_name, chosen, listed, n_inner_folds
+from fusion.report.recipe import left_out_text
 from fusion.report.run_folder import FinishedRun
 from fusion.report.stages import FINAL, stage_text, stages
 
@@ -27,7 +28,7 @@ _OF_NETWORK = ("branch", "fused model", "fusing the branches")
 
 def warnings(run: FinishedRun) -> list[str]:
     """What has to be known before any figure is read, for the top of the page; empty where no rule applies."""
-    return [sentence for rule in (_simulated, _unfinished, _sample_size) for sentence in rule(run)]
+    return [sentence for rule in (_simulated, _unfinished, _left_out, _sample_size) for sentence in rule(run)]
 
 
 def limitations(run: FinishedRun) -> list[str]:
@@ -63,6 +64,11 @@ def _unfinished(run: FinishedRun) -> Iterator[str]:
             f"The run is not finished: these are the figures of {n} of {planned} folds, and they will change. "
             "python train.py resume=THIS_FOLDER goes on with it."
         )
+
+
+def _left_out(run: FinishedRun) -> Iterator[str]:
+    if sentence := left_out_text(run):
+        yield sentence
 
 
 def _sample_size(run: FinishedRun) -> Iterator[str]:
@@ -194,12 +200,14 @@ def _gap(run: FinishedRun) -> Iterator[str]:
 def _branches(run: FinishedRun) -> Iterator[str]:
     if not run.is_fused:
         return
+    test = run.metrics.get("test", {}).get("auc", {})
+    fused = test.get("value")
+    # An AUC of other patients, those who have something of the branch, says nothing of the model's.
     alone = {
         name: figures["auc"]["value"]
         for name, figures in (run.metrics.get("branches") or {}).items()
-        if figures and figures["auc"]["value"] is not None
+        if figures and figures["auc"]["value"] is not None and figures["auc"]["n"] == test.get("n")
     }
-    fused = run.metrics.get("test", {}).get("auc", {}).get("value")
     if alone and fused is not None:
         best = max(alone, key=lambda name: alone[name])
         if alone[best] >= fused:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fusion.report.inner import calibration_name, chosen, inner_text, listed, n_inner_folds
+from fusion.report.inner import calibration_name, chosen, counted, inner_text, listed, n_inner_folds
 from fusion.report.run_folder import FinishedRun
 from fusion.report.tables import rule_text, threshold_text
-from fusion.runs.model import branches_taken
+from fusion.runs.model import BRANCH_OF, branches_taken
 
 RANDOM_START = "trained from random initialization, not pretrained"
 _N_HASH = 12
@@ -51,8 +50,10 @@ def starts_at_random(run: FinishedRun) -> bool:
 
 
 def _has_branch(run: FinishedRun, branch: str) -> bool:
+    if run.is_classical:
+        return branch in {BRANCH_OF[block] for block in run.inputs}
     model = run.config.get("model")
-    if not isinstance(model, Mapping) or not {"branches", "inputs"} & model.keys():
+    if not isinstance(model, Mapping) or "branches" not in model:
         return True
     return branch in branches_taken(model)
 
@@ -114,15 +115,10 @@ def _inner(run: FinishedRun) -> Iterator[str]:
 
 
 def _grid(run: FinishedRun) -> Iterator[str]:
-    grid = _grid_of(run)
-    if not grid:
-        return
-    tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in grid.items())
-    counts = Counter(", ".join(f"{key} {value}" for key, value in setting.items()) for setting in run.chosen.values())
-    counted = [
-        f"{setting} ({n} of {len(run.chosen)} folds)" for setting, n in sorted(counts.items(), key=lambda x: -x[1])
-    ]
-    yield f"Tried in each fold: {tried}. " + (f"Chosen: {', '.join(counted)}." if counted else "")
+    if run.grid:
+        tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in run.grid.items())
+        found = f" Chosen: {counted(run.chosen, len(run.chosen))}." if run.chosen else ""
+        yield f"Tried in each fold: {tried}.{found}"
 
 
 def _image(run: FinishedRun) -> Iterator[str]:
@@ -221,11 +217,6 @@ def _intervals(run: FinishedRun) -> Iterator[str]:
         "bootstrap of patients or, for figures of the confusion table, its posterior for the rest. They hold for this "
         "trained model; another training run, or another cohort, varies more."
     )
-
-
-def _grid_of(run: FinishedRun) -> Mapping[str, Sequence[Any]]:
-    split = run.config.get("split")
-    return (split.get("grid") or {}) if isinstance(split, Mapping) else {}
 
 
 def _name(config: Mapping[str, Any], group: str) -> str:

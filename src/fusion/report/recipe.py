@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
-from fusion.report.inner import listed
-from fusion.report.run_folder import FinishedRun
+from fusion.report.inner import counted, listed
+from fusion.report.run_folder import FILTERED, FinishedRun
 
 _BLOCKS = {
     "clinical": "the clinical columns, ultrasound findings included",
@@ -14,7 +15,6 @@ _BLOCKS = {
     "radiomics": "the radiomics features",
     "deep": "the deep features",
 }
-_FILTERED = ("radiomics", "deep")
 _CORRECTIONS = {"none": "not corrected", "holm": "Holm’s correction", "fdr_bh": "false discovery rate"}
 _IMBALANCE = {
     "none": "Labels were not balanced.",
@@ -32,18 +32,30 @@ def recipe(run: FinishedRun) -> list[str]:
     """A sentence or two per stage, in the order in which they are fitted; none for a network."""
     if not run.is_classical:
         return []
-    stages = (_inputs, _candidates, _deep, _filters, _selection, _combination)
+    stages = (_inputs, _candidates, _deep, _filters, _selection, _anew, _combination, _tuned)
     return [sentence for stage in stages for sentence in stage(run)]
 
 
+def left_out_text(run: FinishedRun) -> str | None:
+    """Which blocks the model was to take and could not; None where there are none."""
+    if not run.left_out:
+        return None
+    return (
+        f"{_sentence_start(listed([_block(block) for block in run.left_out]))} were left out: the training patients "
+        "of no fold have any that could be used. This is the model of the rest."
+    )
+
+
 def _inputs(run: FinishedRun) -> Iterator[str]:
-    whole = [_BLOCKS.get(block, block) for block, entry in run.inputs.items() if entry == "features"]
-    scores = [_BLOCKS.get(block, block) for block, entry in run.inputs.items() if entry == "score"]
+    whole = [_block(block) for block, entry in run.inputs.items() if entry == "features"]
+    scores = [_block(block) for block, entry in run.inputs.items() if entry == "score"]
     parts = [
         *([f"{listed(whole)}, column by column"] if whole else []),
         *([f"{'a score each of' if len(scores) > 1 else 'one score of'} {listed(scores)}"] if scores else []),
     ]
     yield f"The model takes {'; and '.join(parts)}. Every stage was fitted on the training part of its fold alone."
+    if left_out := left_out_text(run):
+        yield left_out
     if scores:
         yield (
             "A score is the linear predictor of its own penalized regression. For training patients it is out of fold: "
@@ -54,7 +66,7 @@ def _inputs(run: FinishedRun) -> Iterator[str]:
 
 def _candidates(run: FinishedRun) -> Iterator[str]:
     counts = [count for count in run.candidates.values() if count]
-    blocks = list(dict.fromkeys(block for count in counts for block in count))
+    blocks = list(dict.fromkeys(block for count in counts for block, n in count.items() if n))
     if blocks:
         texts = [f"{_range([int(count.get(block, 0)) for count in counts])} {block}" for block in blocks]
         total = _range([sum(count.values()) for count in counts])
@@ -77,12 +89,11 @@ def _deep(run: FinishedRun) -> Iterator[str]:
 
 
 def _filters(run: FinishedRun) -> Iterator[str]:
-    blocks = [block for block in _FILTERED if block in run.inputs]
-    selection = _selection_of(run)
-    if not blocks or not selection:
+    blocks = [block for block in run.inputs if block in FILTERED]
+    if not blocks or not _selection_of(run):
         return
-    filters = [_filter_text(each) for each in selection.get("filters") or ()]
-    which = f"{listed(blocks).capitalize()} features"
+    filters = [_filter_text(each) for each in run.filters]
+    which = f"{_sentence_start(listed(blocks))} features"
     if filters:
         yield f"{which} were filtered, one patient one row, {'; then '.join(filters)}."
     else:
@@ -118,7 +129,7 @@ def _redundancy(kind: str, each: Mapping[str, Any]) -> str:
 def _selection(run: FinishedRun) -> Iterator[str]:
     selection, model = _selection_of(run), run.config["model"]
     has_scores = "score" in run.inputs.values()
-    if not selection or not (model.get("select") or has_scores):
+    if not _is_penalized(run):
         yield "No feature was selected before the last stage."
         return
     ratio = float(selection["l1_ratio"])
@@ -127,13 +138,28 @@ def _selection(run: FinishedRun) -> Iterator[str]:
         *(["within each score"] if has_scores else []),
         *(["over everything that the model takes"] if model.get("select") else []),
     ]
-    n_bootstrap = selection.get("n_bootstrap")
-    resampled = f" {n_bootstrap} bootstrap resamples say how surely." if n_bootstrap else ""
     yield (
         f"Features were selected by {what}, {listed(where)}; its penalty is the one of "
         f"{_RULES.get(str(selection['lambda']), selection['lambda'])} in {selection['n_folds']}-fold cross-validation "
-        f"over training patients.{resampled}"
+        "over training patients."
     )
+
+
+def _anew(run: FinishedRun) -> Iterator[str]:
+    selection = _selection_of(run)
+    penalized = "LASSO" if float(selection.get("l1_ratio", 1)) == 1 else "elastic net"
+    steps = [*(["filters"] if run.filters else []), *([penalized] if _is_penalized(run) else [])]
+    if not steps:
+        return
+    n_bootstrap = selection.get("n_bootstrap") if _is_penalized(run) else None
+    resampled = (
+        f", and in each of {n_bootstrap} bootstrap resamples of the training patients: the share of them that keep a "
+        "feature says how stable its choice is, not whether it is true"
+        if n_bootstrap
+        else ""
+    )
+    were = "was" if steps == [penalized] else "were"
+    yield f"{_sentence_start(listed(steps))} {were} run anew in every cross-validation fold{resampled}."
 
 
 def _combination(run: FinishedRun) -> Iterator[str]:
@@ -142,6 +168,7 @@ def _combination(run: FinishedRun) -> Iterator[str]:
             "The probability is the weighted mean of the scores’ calibrated probabilities; calibration and weights "
             "come from the training patients’ out-of-fold scores. No classifier follows."
         )
+        yield from _weights(run)
         return
     classifier = run.config.get("classifier")
     if not isinstance(classifier, Mapping):
@@ -149,8 +176,46 @@ def _combination(run: FinishedRun) -> Iterator[str]:
     grid: Mapping[str, Any] = classifier.get("grid") or {}
     tried = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in grid.items())
     tuned = f", tuned within the training part ({tried})" if tried else ""
+    found = f" Chosen: {counted(run.classifiers, run.n_folds)}." if run.classifiers else ""
     balanced = _IMBALANCE.get(str(classifier.get("imbalance")), "")
-    yield f"The last stage is the classifier “{classifier.get('name')}”{tuned}. {balanced}".rstrip()
+    yield f"The last stage is the classifier “{classifier.get('name')}”{tuned}.{found} {balanced}".rstrip()
+
+
+def _weights(run: FinishedRun) -> Iterator[str]:
+    if not run.weights:
+        return
+    names = dict.fromkeys(name for weights in run.weights.values() for name in weights)
+    texts = [_weight_text(name, [each[name] for each in run.weights.values() if name in each], run) for name in names]
+    of_folds = f", mean and range over {run.n_folds} folds" if run.n_folds > 1 else ""
+    yield f"Weights{of_folds}: {listed(texts)}."
+
+
+def _weight_text(name: str, weights: list[float], run: FinishedRun) -> str:
+    if run.n_folds == 1:
+        return f"{name} {weights[0]:.2f}"
+    some = f", in {len(weights)} folds" if len(weights) < run.n_folds else ""
+    return f"{name} {fmean(weights):.2f} ({min(weights):.2f} to {max(weights):.2f}{some})"
+
+
+def _tuned(run: FinishedRun) -> Iterator[str]:
+    if run.grid:
+        yield (
+            f"The split’s grid tuned {listed(list(run.grid))} beside: what the configuration says of it, here and "
+            "above, is not what every fold used."
+        )
+
+
+def _is_penalized(run: FinishedRun) -> bool:
+    return bool(_selection_of(run)) and (bool(run.config["model"].get("select")) or "score" in run.inputs.values())
+
+
+def _block(block: str) -> str:
+    return _BLOCKS.get(block, block)
+
+
+def _sentence_start(text: str) -> str:
+    # Not capitalize(), which would make lower case of the rest.
+    return text[:1].upper() + text[1:]
 
 
 def _selection_of(run: FinishedRun) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from fusion.records import UNLABELED, Predictions
 from fusion.runs.model import is_classical
 
 _PREFIX = "prob_"
+# Blocks that pass the filters; the others are too few to need any.
+FILTERED = frozenset({"radiomics", "deep"})
 _NUMBERS = ("weight", "value", "coefficient", "frequency", "lambda", "deviance", "error", "n_nonzero", "used")
 
 
@@ -43,6 +45,10 @@ class FinishedRun:
         lasso_path: Columns ``fold, stage, lambda, feature, coefficient``; None likewise.
         nomogram: Columns ``fold, variable, label, value``; None where the model adds up nothing.
         candidates: By fold, the features that the model has looked at, by block; only folds that recorded them.
+        final_inputs: By fold, names of what the final stage of a classical model takes, which may be nothing; only
+            folds that recorded them.
+        classifiers: By fold, the settings that its classifier was tuned to; only folds that tuned any.
+        weights: By fold, the weight of each score in a weighted mean; only folds that have one.
     """
 
     path: Path
@@ -63,6 +69,9 @@ class FinishedRun:
     lasso_path: pd.DataFrame | None
     nomogram: pd.DataFrame | None
     candidates: Mapping[int, Mapping[str, int]]
+    final_inputs: Mapping[int, Sequence[str]]
+    classifiers: Mapping[int, Mapping[str, Any]]
+    weights: Mapping[int, Mapping[str, float]]
 
     @property
     def test(self) -> Predictions:
@@ -96,8 +105,35 @@ class FinishedRun:
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """Block → how it enters the final stage of a classical model (``features`` or ``score``); else empty."""
+        """Block → how it enters the final stage of a classical model (``features`` or ``score``); else empty.
+
+        Of the blocks that the configuration names those that at least one fold had something of.
+        """
+        return {block: entry for block, entry in self._configured.items() if block not in self.left_out}
+
+    @property
+    def left_out(self) -> list[str]:
+        """Blocks that the configuration names and no fold had anything of; none where no fold recorded any."""
+        found = {block for counts in self.candidates.values() for block, n in counts.items() if n}
+        return [block for block in self._configured if found and block not in found]
+
+    @property
+    def _configured(self) -> Mapping[str, str]:
         return dict(self.config["model"]["inputs"]) if self.is_classical else {}
+
+    @property
+    def filters(self) -> list[Mapping[str, Any]]:
+        """That a block of a classical model passed, in their order; none where no block is filtered."""
+        selection = self.config.get("selection")
+        configured = selection.get("filters") if isinstance(selection, Mapping) else None
+        return list(configured or ()) if FILTERED & self.inputs.keys() else []
+
+    @property
+    def grid(self) -> Mapping[str, Sequence[Any]]:
+        """Values by key of ``split.grid``; empty where nothing was tuned by it."""
+        split = self.config.get("split")
+        entries = (split.get("grid") or ()) if isinstance(split, Mapping) else ()
+        return {str(key): values for entry in entries for key, values in entry.items()}
 
     @property
     def has_epochs(self) -> bool:
@@ -184,13 +220,10 @@ def read_run(run_dir: Path) -> FinishedRun:
     facts = {
         path: read(str(path.relative_to(run_dir)), _read_json) for path in sorted(run_dir.glob("fold_*/fold.json"))
     }
-    chosen, calibrations, candidates = (
-        {
-            int(path.parent.name.removeprefix("fold_")): fact[key]
-            for path, fact in facts.items()
-            if fact and fact.get(key)
-        }
-        for key in ("setting", "calibration", "candidates")
+    folds = {int(path.parent.name.removeprefix("fold_")): fact for path, fact in facts.items() if fact}
+    chosen, calibrations, candidates, classifiers, weights = (
+        {number: fact[key] for number, fact in folds.items() if fact.get(key)}
+        for key in ("setting", "calibration", "candidates", "classifier", "weights")
     )
     if problems:
         raise InputError(f"run {run_dir}", problems, "Finish the run (train.py on the folder resumes it), then retry.")
@@ -200,6 +233,10 @@ def read_run(run_dir: Path) -> FinishedRun:
         chosen=chosen,
         calibrations=calibrations,
         candidates=candidates,
+        classifiers=classifiers,
+        weights=weights,
+        # To take nothing is a fact, too.
+        final_inputs={number: fact["inputs"] for number, fact in folds.items() if fact.get("inputs") is not None},
         overlays={path.stem: path for path in sorted((run_dir / "attributions" / "images").glob("*.png"))},
         **found,
     )

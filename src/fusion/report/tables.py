@@ -103,6 +103,24 @@ def reader_name(key: str) -> str:
     return _READERS.get(key, key)
 
 
+def alone_caption(run: FinishedRun) -> str:
+    """Above the figures of each branch, or score, alone: whether they are of the model's test patients."""
+    counts = {name: figures["auc"]["n"] for name, figures in run.metrics["branches"].items() if figures}
+    n = run.metrics["test"]["auc"]["n"]
+    if run.is_classical:
+        what = "Each block’s score alone" if len(counts) > 1 else "The score alone"
+    else:
+        what = "Each branch’s own head, alone" if run.is_fused else "The branch’s own head"
+    beside = f"{what}, beside the {'fused model' if run.is_fused and not run.is_classical else 'model'}"
+    fewer = [f"{of_it} have {name}" for name, of_it in counts.items() if of_it != n]
+    if not fewer:
+        return f"{beside}; the same {n} test patients."
+    return (
+        f"{beside}. Of the {n} test patients {listed(fewer)}, and the figures alone are of those: figures of different "
+        "patients cannot be compared."
+    )
+
+
 def rule_text(rule: Mapping[str, Any]) -> str:
     """How a threshold was chosen."""
     name = rule["rule"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusion.errors import InputError, Problem
 from fusion.imaging.store import Crops
@@ -78,8 +79,13 @@ def missing_inputs(models: Sequence[Model], cohort: Cohort, *, crops: Crops, fea
     columns = {column.name for column in cohort.clinical_columns}
     lacking = sorted({column.name for model in models for column in model.clinical_columns} - columns)
     notes = [f"clinical columns of training that the cohort does not have: {', '.join(lacking)}"] if lacking else []
-    for name, present in models[0].presence(cohort.cases, crops=crops, features=features).items():
-        n_absent = int((~present).sum())
+    absent: dict[str, NDArray[np.bool_]] = {}
+    # A fold without a branch among its training patients has a model without it; another fold's may have it.
+    for model in models:
+        for name, present in model.presence(cohort.cases, crops=crops, features=features).items():
+            absent[name] = absent.get(name, ~present) | ~present
+    for name, rows in absent.items():
+        n_absent = int(rows.sum())
         if n_absent:
             notes.append(f"{n_absent} of {len(cohort.cases)} cases are scored without the {name} branch")
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
@@ -152,7 +152,8 @@ def grid_settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every combination of ``split.grid``, the last key changing fastest; one empty combination without a grid.
 
     Raises:
-        InputError: For a key that the configuration does not have or that cannot be tuned, or values that are no list.
+        InputError: For a key that the configuration does not have, that cannot be tuned or that is a whole group, or
+            values that are no list; of a key that is a list itself, no list of lists.
     """
     entries = config["split"].get("grid") or []
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
@@ -180,16 +181,36 @@ def with_setting(config: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[
 def _problems(config: Mapping[str, Any], key: str, values: Any) -> list[Problem]:
     where = f"split.grid.{key}"
     first, *rest = key.split(".")
-    section: Any = config
-    for name in (first, *rest):
-        section = section.get(name) if isinstance(section, Mapping) else None
     if first not in _TUNABLE:
         return [Problem(where=where, required=f"a key of {', '.join(_TUNABLE)}", came=repr(key))]
-    if section is None or isinstance(section, Mapping):
-        return [Problem(where=where, required="a key of the configuration, such as l1 or optimizer.lr", came=repr(key))]
+    section: Any = config
+    for name in (first, *rest):
+        # A group that is null is one that the model does without.
+        if not isinstance(section, Mapping) or name not in section or (name == key and section[name] is None):
+            required = "a key of the configuration, such as l1 or optimizer.lr"
+            return [Problem(where=where, required=required, came=repr(key))]
+        section = section[name]
+    if isinstance(section, Mapping):
+        examples = [f"{key}{leaf}" for leaf in _leaves(section)]
+        such = f" such as {examples[0]}" if examples else ""
+        required = f"one key: a group cannot be tuned as a whole; name a key in it{such}"
+        return [Problem(where=where, required=required, came=f"the group {key}")]
     if not isinstance(values, list | tuple) or not values:
         return [Problem(where=where, required="a list of values", came=repr(values))]
+    if isinstance(section, list | tuple) and not all(isinstance(value, list | tuple) for value in values):
+        required = f"a list of lists, since {key} is a list itself, such as [{list(section)!r}]"
+        return [Problem(where=where, required=required, came=repr(values))]
     return []
+
+
+def _leaves(group: Mapping[str, Any]) -> Iterator[str]:
+    """Keys within a group, each after a dot; those of its subgroup ``grid``, meant to be tuned, come first."""
+    for name, value in sorted(group.items(), key=lambda item: item[0] != "grid"):
+        if isinstance(value, Mapping):
+            yield from (f".{name}{leaf}" for leaf in _leaves(value))
+        # What an option is called or made of is not a value to try.
+        elif name not in ("name", "_target_"):
+            yield f".{name}"
 
 
 def _inner_folds(cohort: Cohort, fold: Fold, config: Mapping[str, Any]) -> tuple[Fold, ...]:

@@ -83,8 +83,9 @@ def _plan(run: FinishedRun, stage: str, *, is_first: bool) -> Plan:
     of_fold = None if path is None else path[path["fold"].astype(int) == fold]
     rule = curve.loc[curve["used"] == 1, "chosen"].iloc[0].split()
     n_kept = int(curve.loc[curve["used"] == 1, "n_nonzero"].iloc[0])
+    anew = ", filters and LASSO run anew in every cross-validation fold" if run.filters else ""
     caption = (
-        "Left: cross-validated binomial deviance on training patients (the lower, the better) "
+        f"Left: cross-validated binomial deviance on training patients (the lower, the better){anew}, "
         "against the penalty λ, bars: one standard error. Right: every feature’s coefficient per standard deviation, "
         "which the penalty shrinks to 0; the strongest at the solid line have colors. Above: features kept. A flat "
         "curve means that the number of features is a matter of chance. [Friedman et al., J Stat Softw 2010;33:1]"

@@ -93,13 +93,24 @@ def _plan(run: FinishedRun, stage: str, *, is_first: bool) -> Plan:
     caption = (
         f"{shown}Coefficients per standard deviation in "
         f"the penalized model: to the right (blue) more {run.test.label_names[-1]}, to the left (red) less. {of_folds}"
-        "On the right: in how many bootstrap resamples of the training patients the same feature would have been "
-        "selected. Below a half (dashed), other patients would have given other features: such a name should not be "
-        "interpreted. [Heinze et al., Biom J 2018;60:431]"
+        f"{_frequency_text(run, selection)}[Heinze et al., Biom J 2018;60:431]"
     )
     # The other stages are read in the same way.
     caption = caption if is_first else shown
     return Plan(name, title, caption, draw_selection(ranking.head(_N_SHOWN), selection, run.n_folds))
+
+
+def _frequency_text(run: FinishedRun, selection: pd.DataFrame) -> str:
+    if selection["frequency"].isna().all():
+        return "On the right: in how many folds the feature was selected. "
+    kept = (
+        "filters and the LASSO at the chosen penalty keep" if run.filters else "the LASSO at the chosen penalty keeps"
+    )
+    return (
+        f"On the right: the share of bootstrap resamples of the training patients in which {kept} the feature. A high "
+        "share means a stable choice, not a true one; below a half (dashed), other patients would have given other "
+        "features, and the name should not be interpreted. "
+    )
 
 
 def _draw_coefficients(axes: Axes, ranking: pd.DataFrame, selection: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fusion.report.figures.ranking import rank_attributions
 from fusion.report.figures.rows import draw_rows
 from fusion.report.figures.style import BLUE, INK, MUTED, Plan, style
+from fusion.report.inner import calibration_name
 from fusion.report.run_folder import FinishedRun
 
 _N_SHOWN = 20
@@ -22,10 +23,12 @@ _N_BINS = 40
 
 def plan_shap(run: FinishedRun) -> Plan | None:
     """The SHAP values of the inputs; None where the run has no attributions/inputs.csv."""
-    table = run.attributions.get("inputs")
+    table, unexplained = run.attributions.get("inputs"), _without_inputs(run)
+    title = "What moved the output: SHAP"
+    if run.is_classical and len(unexplained) == run.n_folds:
+        return Plan("shap", title, "", "The model has no input at all in any fold: there is nothing to explain.")
     if table is None:
         return None
-    title, positive = "What moved the output: SHAP", run.patients.label_names[-1]
     if table.empty:
         return Plan("shap", title, "", "attributions/inputs.csv holds no case: nothing was explained.")
     units = sorted(set(table["unit"]))
@@ -36,12 +39,38 @@ def plan_shap(run: FinishedRun) -> Plan | None:
     thinned = f" Of more than {_N_POINTS} cases, {_N_POINTS} are drawn, evenly." if n_cases > _N_POINTS else ""
     caption = (
         f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
-        f"far the input moved its {units[0]} towards {positive} (right) or away from it (left), against the "
-        f"training patients’ mean. Bars: the mean distance over all cases, 0 in folds whose model does not use the "
-        f"input; the longer, the more it matters to this model, not to the disease. {n_cases} cases.{thinned} "
-        "[Lundberg & Lee, NeurIPS 2017:4765]"
+        f"far the input moved {_output(run, units[0])} towards {run.patients.label_names[-1]} (right) or away from it "
+        "(left), against the training patients’ mean. Bars: the mean distance over all explained cases, 0 where a "
+        "fold’s model does not use the input; the longer, the more it matters to this model, not to the disease. "
+        f"{_explained(run, n_cases)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
     )
     return Plan("shap", title, caption, draw_shap(table, unit=units[0]))
+
+
+def _without_inputs(run: FinishedRun) -> list[int]:
+    return sorted(fold for fold, names in run.final_inputs.items() if not names)
+
+
+def _output(run: FinishedRun, unit: str) -> str:
+    probability = "probability" if calibration_name(run) in (None, "none") else "calibrated probability"
+    return f"the logit of its {probability}" if unit == "logit" else f"its {probability}"
+
+
+def _explained(run: FinishedRun, n_cases: int) -> str:
+    n_tested = n_cases if run.cases is None else sum(part == "test" for part in run.cases.parts)
+    if n_cases >= n_tested:
+        return f"{n_cases} cases."
+    lacking = " Cases that lack a score are not." if run.config["model"].get("combine") == "mean" else ""
+    return f"{n_cases} of {n_tested} test cases were explained.{lacking}"
+
+
+def _no_input(run: FinishedRun, folds: Sequence[int]) -> str:
+    if not folds:
+        return ""
+    return (
+        f" In {len(folds)} of {run.n_folds} folds ({', '.join(map(str, folds))}) the model has no input at all and "
+        "gives everybody the same probability: there is nothing to explain there, and the bars are of the other folds."
+    )
 
 
 def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:

@@ -24,6 +24,8 @@ def problems(config: Callable[..., dict[str, Any]]) -> Callable[..., list[str]]:
 
     def find(model: dict[str, Any] | None = None, changes: dict[str, Any] | None = None) -> list[str]:
         settings = config({"split.n_inner_folds": 3, **(changes or {})}) | {"model": COMPOSITE | (model or {})}
+        if settings["model"]["combine"] == "mean" and "classifier.name" not in (changes or {}):
+            settings["classifier"] = None
         try:
             check_classical(settings)
         except InputError as error:
@@ -158,8 +160,23 @@ def test_filters_and_the_classifier_are_checked_too(problems: Callable[..., list
     assert problem.startswith("selection.filters[0].name: required one of variance,")
     (problem,) = problems(None, {"classifier.imbalance": "ignore"})
     assert problem == "imbalance: required one of none, weights, smote, came 'ignore'"
-    # A mean has no classifier.
-    assert problems(LATE, {"classifier.imbalance": "ignore"}) == []
+
+
+def test_a_mean_has_no_classifier_and_a_classifier_is_needed_else(
+    problems: Callable[..., list[str]], config: Callable[..., dict[str, Any]]
+) -> None:
+    assert problems(LATE, {"classifier.name": "lr"}) == [
+        "classifier: required none: a weighted mean has no classifier, came classifier=lr"
+    ]
+    settings = config({"split.n_inner_folds": 3}) | {"model": COMPOSITE, "classifier": None}
+    with pytest.raises(InputError, match=r"estimator: required a value, came none"):
+        check_classical(settings)
+
+
+def test_a_key_that_only_the_network_has_is_told(problems: Callable[..., list[str]]) -> None:
+    assert problems({"branches": ["image"]}) == [
+        "model.branches: required one of combine, inputs, name, select: composite is a classical model, came branches"
+    ]
 
 
 def test_three_outcomes_are_refused(make_data: Callable[..., Any], config: Callable[..., dict[str, Any]]) -> None:

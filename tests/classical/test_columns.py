@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from fusion.tabular.radiomics import RadiomicsScaler
 
 ROWS = np.array([[1.0, 2.0, 3.0], [np.nan] * 3, [0.0, -1.0, 5.0]])
 LASSO = Lasso(
-    means=np.array([1.0, 0.0]),
-    scales=np.array([2.0, 5.0]),
-    coefficients=np.array([4.0, -1.0]),
+    means=np.array([1.0, 0.0, 0.0]),
+    scales=np.array([2.0, 1.0, 5.0]),
+    coefficients=np.array([4.0, 0.0, -1.0]),
     intercept=0.5,
     rule="min",
     path=None,
@@ -42,37 +43,31 @@ def applied(columns: Columns) -> NDArray[np.float64]:
     return columns.transform((), Any)  # type: ignore[arg-type]  # The rows are given.
 
 
-def test_features_are_the_columns_that_passed_the_filters() -> None:
-    features = Features(block=Fixed(), kept=np.array([0, 2]))
-    assert features.names == ("a", "c")
-    np.testing.assert_array_equal(applied(features), [[1, 3], [np.nan] * 2, [0, 5]])
+def test_features_are_the_columns_of_the_block() -> None:
+    features = Features(block=Fixed())
+    assert features.names == ("a", "b", "c")
+    np.testing.assert_array_equal(applied(features), ROWS)
 
 
-def test_features_may_be_none() -> None:
-    features = Features(block=Fixed(), kept=np.array([], dtype=np.intp))
-    assert features.names == ()
-    assert applied(features).shape == (3, 0)
-
-
-def test_a_score_is_the_linear_predictor_of_the_filtered_columns() -> None:
-    score = Score(name="x score", block=Fixed(), selected=Selected(filtered=np.array([0, 2]), lasso=LASSO))
+def test_a_score_is_the_linear_predictor_of_the_selected_columns() -> None:
+    score = Score(name="x score", block=Fixed(), selected=Selected(lasso=LASSO))
     assert score.names == ("x score",)
     # 0.5 + 4 (1 - 1) / 2 - 3 / 5 and 0.5 + 4 (0 - 1) / 2 - 5 / 5; nothing of the second case is known.
     np.testing.assert_allclose(applied(score), [[-0.1], [np.nan], [-2.5]])
 
 
 def test_a_score_that_no_column_is_left_for_is_the_intercept() -> None:
-    empty = np.array([])
-    lasso = Lasso(means=empty, scales=empty, coefficients=empty, intercept=0.25, rule="min", path=None)
-    score = Score(name="x score", block=Fixed(), selected=Selected(filtered=empty.astype(np.intp), lasso=lasso))
+    nothing = replace(LASSO, coefficients=np.zeros(3), intercept=0.25)
+    score = Score(name="x score", block=Fixed(), selected=Selected(lasso=nothing))
     np.testing.assert_allclose(applied(score), [[0.25], [np.nan], [0.25]])
 
 
 @pytest.mark.parametrize("enters", ["features", "score"])
 def test_columns_survive_their_state(data: Any, fitting: Callable[..., Fitting], enters: str) -> None:
-    sources, kept = fitting(data).sources, np.array([1, 4])
+    sources, table = fitting(data).sources, data.features
+    three = replace(table, names=table.names[:3], values=table.values[:, :3])
     scaler = RadiomicsScaler.fit(
-        data.features,
+        three,
         data.cases("train"),
         stable=None,
         columns=(),
@@ -81,8 +76,8 @@ def test_columns_survive_their_state(data: Any, fitting: Callable[..., Fitting],
         clip=5.0,
     )
     block = RadiomicsBlock(scaler)
-    score = Score(name="radiomics score", block=block, selected=Selected(filtered=kept, lasso=LASSO))
-    columns: Columns = score if enters == "score" else Features(block=block, kept=kept)
+    score = Score(name="radiomics score", block=block, selected=Selected(lasso=LASSO))
+    columns: Columns = score if enters == "score" else Features(block=block)
     state: Mapping[str, Any] = columns.state()
     again = columns_from_state("radiomics", state)
     assert type(again) is type(columns)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from number_cohort import complete
 
 from fusion.classical import fold as module
 from fusion.classical.fit import ClassicalFit, Fitting, fit_classical
@@ -177,6 +178,7 @@ def test_a_run_with_classical_folds_has_the_files_of_any_other(
 def test_a_model_without_scores_has_no_branch_of_its_own(
     data: Any, fitting: Callable[..., Fitting], tmp_path: Path
 ) -> None:
+    data = complete(data)
     model = {"name": "clinical", "inputs": {"clinical": "features"}, "select": False}
     fitted = fit_classical_fold(
         data.cohort,
@@ -188,13 +190,13 @@ def test_a_model_without_scores_has_no_branch_of_its_own(
         title="",
         is_own=True,
     )
-    assert fitted.scores.opinions.shape == (36, 0, 2)
+    assert fitted.scores.opinions.shape == (len(data.cohort.cases), 0, 2)
     assert [len(rows) for _, rows in fitted.tables.values()] == [0, 0, 0]
     write_branches(tmp_path / "branches.csv", fitted.model, fitted.cases, fitted.scores, data.fold)
     with (tmp_path / "branches.csv").open(newline="") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["case_id", "patient_id", "center", "fold", "part", "label"]
-    assert len(rows) == 36
+    assert len(rows) == len(data.cohort.cases)
 
 
 def test_a_cohort_without_the_inputs_is_told(data: Any, fit_fold: FitFold) -> None:

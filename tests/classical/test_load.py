@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from number_cohort import complete
 
 from fusion.classical.fit import Fitting, fit_classical, whole_training
 from fusion.classical.load import load_model
@@ -20,6 +21,7 @@ def probabilities(data: Any, model: Model) -> Any:
 
 
 def test_either_kind_is_read_as_what_it_is(data: Any, fitting: Callable[..., Fitting], tmp_path: Path) -> None:
+    data = complete(data)
     network = data.fit(trainer__max_epochs=1)
     made = fitting(data, {"inputs": {"clinical": "features"}, "select": False})
     classical = fit_classical(made, whole_training(data.fold), []).model

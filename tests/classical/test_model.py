@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from number_cohort import complete
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
@@ -17,6 +18,7 @@ from fusion.classical.fit import ClassicalFit, Fitting, fit_classical, whole_tra
 from fusion.classical.late import WeightedMean
 from fusion.classical.load import load_model
 from fusion.classical.model import ClassicalModel
+from fusion.errors import FusionError
 from fusion.records import Cohort, FeatureTable
 from fusion.splits.folds import make_inner_folds
 from fusion.training.fitted import Scores
@@ -59,11 +61,13 @@ def fit(data: Any, fitting: Callable[..., Fitting], cache: Path, monkeypatch: py
     monkeypatch.setattr(deep, "_fit", build)
 
     def make(name: str, changes: dict[str, Any] | None = None, model: dict[str, Any] | None = None) -> ClassicalFit:
+        settings = {"name": name, **MODELS[name], **(model or {})}
+        given = complete(data) if len(settings.get("inputs", "abc")) < 2 else data
         dotted = {key.replace(".", "__"): value for key, value in (changes or {}).items()}
-        made = fitting(data, {"name": name, **MODELS[name], **(model or {})}, **dotted)
+        made = fitting(given, settings, **dotted)
         made = replace(made, config={**made.config, "cache_dir": str(cache)})
-        groups = [inner.test for inner in make_inner_folds(data.cohort, data.fold, split=made.config["split"])]
-        return fit_classical(made, whole_training(data.fold), groups)
+        groups = [inner.test for inner in make_inner_folds(given.cohort, given.fold, split=made.config["split"])]
+        return fit_classical(made, whole_training(given.fold), groups)
 
     return make
 
@@ -71,7 +75,8 @@ def fit(data: Any, fitting: Callable[..., Fitting], cache: Path, monkeypatch: py
 @pytest.fixture
 def score(data: Any) -> Callable[..., Scores]:
     def scores(model: ClassicalModel, cases: Any = None) -> Scores:
-        of = data.cohort.cases if cases is None else cases
+        everybody = (complete(data) if len(model.entries) < 2 else data).cohort.cases
+        of = everybody if cases is None else cases
         return model.score_cases(of, crops=data.crops, features=data.features, accelerator="cpu")
 
     return scores
@@ -113,10 +118,11 @@ def test_a_model_that_nothing_is_left_for_is_the_prevalence(
     model = fit("radiomics", NOTHING, {"select": select}).model
     assert (model.final_names, model.tables(), model.feature_weights()) == ((), {}, [])
     assert model.facts()["candidates"] == {"radiomics": 6}
-    trained = data.fold.train | data.fold.validation
-    labels = [data.cohort.patients[patient][0].label for patient in trained]
+    known = complete(data)
+    trained = known.fold.train | known.fold.validation
+    labels = [known.cohort.patients[patient][0].label for patient in trained]
     share = labels.count("malignant") / len(labels)
-    np.testing.assert_allclose(score(model).probabilities, [[1 - share, share]] * 36)
+    np.testing.assert_allclose(score(model).probabilities, [[1 - share, share]] * len(known.cohort.cases))
     model.save(tmp_path / "model.ckpt", split_sha256="")
     again = load_model(tmp_path / "model.ckpt")
     assert isinstance(again, ClassicalModel)
@@ -207,13 +213,33 @@ def test_a_missing_score_is_filled_with_the_mean_of_those_out_of_fold(data: Any,
     assert np.isfinite(fitted.model.fills).all()
 
 
-def test_a_case_without_anything_is_scored(data: Any, fit: Fit, score: Callable[..., Scores]) -> None:
+@pytest.mark.parametrize("name", ["composite", "late", "radiomics"])
+def test_a_case_without_anything_is_told(data: Any, fit: Fit, score: Callable[..., Scores], name: str) -> None:
     nobody = replace(data.cohort.patients["patient 2"][0], clinical={})
-    late, composite = fit("late").model, fit("composite").model
-    assert isinstance(late.final, WeightedMean)
-    assert score(late, [nobody]).probabilities[0, 1] == late.final.prevalence
-    expected = composite.final.probabilities(composite.fills[None, composite.chosen])
-    np.testing.assert_allclose(score(composite, [nobody]).probabilities[:, 1], expected)
+    model = fit(name).model
+    with pytest.raises(
+        FusionError,
+        match=rf"required something of {', '.join(model.entries)} for every case, came nothing for 1 case\(s\): "
+        r"case 2/0; give them an image",
+    ):
+        score(model, [data.cohort.cases[0], nobody])
+
+
+def test_what_is_explained_is_the_probability_that_is_reported(fit: Fit, score: Callable[..., Scores]) -> None:
+    linear = fit("stacked").model
+    rows = linear.background
+    for calibrator in (linear.calibrator, PLATT):
+        output = linear.with_calibrator(calibrator).output
+        p = linear.final.probabilities(rows)
+        expected = calibrator.apply(np.stack([1 - p, p], axis=1))[:, 1]
+        np.testing.assert_allclose(output.probabilities(rows), expected)
+        assert output.linear is not None
+        coefficients, intercept = output.linear
+        np.testing.assert_allclose(logit(expected), rows @ coefficients + intercept, atol=1e-6)
+    # A step function of the logit is no line.
+    steps = fit_calibrator("isotonic", np.array([0, 1]), np.array([[0.9, 0.1], [0.1, 0.9]]), np.ones(2))
+    assert linear.with_calibrator(steps).output.linear is None
+    assert fit("late").model.output.linear is None
 
 
 def test_a_calibration_is_applied_to_the_whole_and_not_to_the_branches(fit: Fit, score: Callable[..., Scores]) -> None:
@@ -293,12 +319,10 @@ class TestFeatureWeights:
         model = fit("composite").model
         entry = model.entries["radiomics"]
         assert isinstance(entry, Score)
-        names = [entry.block.names[column] for column in entry.selected.columns]
+        by_name = dict(zip(entry.block.names, entry.selected.lasso.coefficients.tolist(), strict=True))
         weights = model.feature_weights()
-        assert sorted(name for name, _ in weights) == sorted(names)
-        by_name = dict(zip((entry.block.names[column] for column in entry.selected.filtered),
-                           entry.selected.lasso.coefficients.tolist(), strict=True))  # fmt: skip
-        assert weights == [(name, by_name[name]) for name, _ in weights]
+        assert weights
+        assert dict(weights) == {name: weight for name, weight in by_name.items() if weight != 0}
 
     def test_of_features_they_are_those_of_the_final_lasso(self, fit: Fit) -> None:
         model = fit("radiomics", model={"inputs": {"clinical": "features", "radiomics": "features"}}).model
@@ -419,8 +443,9 @@ def test_background_is_spread_over_the_training_rows(data: Any, fit: Fit) -> Non
 
 
 def test_numbers_of_the_training_patients_are_remembered(data: Any, fit: Fit) -> None:
-    trained = data.fold.train | data.fold.validation
-    ages = [case.clinical["age"] for case in data.cohort.cases if case.patient_id in trained and case.clinical]
+    known = complete(data)
+    trained = known.fold.train | known.fold.validation
+    ages = [case.clinical["age"] for case in known.cohort.cases if case.patient_id in trained]
     assert fit("clinical").model.numbers == {"age": (min(ages), max(ages), "years")}
     assert math.isfinite(min(ages))
 
@@ -435,6 +460,7 @@ def test_a_cohort_without_a_single_mask_is_scored(data: Any, fit: Fit) -> None:
     nothing = FeatureTable(case_ids=(), names=(), values=np.zeros((0, 0)))
     crops = replace(data.crops, case_ids=(), array=data.crops.array[:0], key="none")
     for name in ("composite", "late"):
-        scores = fit(name).model.score_cases(data.cohort.cases, crops=crops, features=nothing, accelerator="cpu")
+        cases = [case for case in data.cohort.cases if case.clinical]
+        scores = fit(name).model.score_cases(cases, crops=crops, features=nothing, accelerator="cpu")
         assert np.isfinite(scores.probabilities).all()
         assert np.isnan(scores.opinions[:, -2:]).all()

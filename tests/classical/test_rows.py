@@ -23,3 +23,11 @@ def test_the_positive_label_is_1() -> None:
     assert Outcomes.of(CASES, "yes").y.tolist() == [0, 1, 0, 0, 0]
     assert Outcomes.of(CASES, "no").y.tolist() == [1, 0, 1, 1, 1]
     assert Outcomes.of(CASES, "no").y.dtype == np.float64
+
+
+def test_some_rows_keep_the_ratios_of_their_weights() -> None:
+    outcomes = Outcomes.of(CASES, "yes")
+    some = outcomes.of_rows(np.array([0, 1, 2, 4]))
+    assert (some.y.tolist(), some.patients.tolist()) == ([0, 1, 0, 0], [2, 0, 2, 2])
+    # Two patients, two rows' weight each.
+    np.testing.assert_allclose(some.weights, [2 / 3, 2, 2 / 3, 2 / 3])

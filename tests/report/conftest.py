@@ -211,6 +211,24 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
         csv.writer(stream).writerows([header, *rows])
 
 
+def write_facts(run_dir: Path, **changes: list[Any]) -> None:
+    """Change facts of the folds of a classical run: of each a value per fold, None where it recorded none."""
+    for fold in THRESHOLDS:
+        path = run_dir / f"fold_{fold}" / "fold.json"
+        facts = json.loads(path.read_text()) | {name: values[fold] for name, values in changes.items()}
+        path.write_text(json.dumps({name: value for name, value in facts.items() if value is not None}))
+
+
+def write_late(run_dir: Path) -> None:
+    """Make a classical run one of late fusion: scores alone, and no classifier in the configuration."""
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    inputs = dict.fromkeys(("clinical", "radiomics", "deep"), "score")
+    config["model"] = {"name": "late", "inputs": inputs, "select": False, "combine": "mean"}
+    del config["classifier"]
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
+    write_facts(run_dir, classifier=[{}] * 5)
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     ids = [] if predictions.case_ids is None else [predictions.case_ids]
     columns = [*ids, predictions.patient_ids, predictions.centers, predictions.folds, predictions.parts]
@@ -348,7 +366,13 @@ def write_classical(run_dir: Path, simulation: Simulation) -> Path:
     for fold in THRESHOLDS:
         candidates = {"radiomics": 753, "deep": 32, "clinical": 24 + fold % 2}
         (run_dir / f"fold_{fold}").mkdir()
-        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"candidates": candidates}))
+        facts = {
+            "candidates": candidates,
+            "inputs": final,
+            "classifier": {"C": 0.1 if fold < 3 else 1},
+            "weights": None,
+        }
+        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps(facts))
         for stage, names in (("final", final), ("radiomics", FEATURES), ("deep", deep)):
             _write_stage(tables, fold, stage, names, rng)
     headers = {
@@ -419,6 +443,8 @@ def fake() -> SimpleNamespace:
         Simulation=Simulation,
         write_run=write_run,
         write_csv=write_csv,
+        write_facts=write_facts,
+        write_late=write_late,
         nomogram=NOMOGRAM,
         write_predictions=write_predictions,
         thresholds=THRESHOLDS,

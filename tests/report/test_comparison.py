@@ -174,6 +174,7 @@ def test_the_page_has_the_numbers_of_the_comparison(content: dict[str, Any], tmp
         assert page.values["calls-table", f"{row} sensitivity"] == tested
         assert page.values["net-benefit-table", row] == numbers(of["net_benefit"][0]["difference"])
     assert page.values["luck-table", ""][-2:] == [0.86, 0.0005]
+    assert "details" not in [tag for tag, _ in page.tags]
 
 
 def test_nothing_leaves_the_page_and_names_are_text(content: dict[str, Any], tmp_path: Path) -> None:
@@ -404,8 +405,8 @@ def test_a_model_that_is_not_ranked_by_inner_auc_has_a_mark_and_a_reason(
     ]
     page = Page(write_comparison(content, tmp_path))
     note = (
-        "Not ranked by inner AUC: lasso (of 40 training patients whose loss also chose the epoch); <b>forest</b> (no "
-        "inner predictions)."
+        "Not ranked by inner AUC, which is of another kind. lasso: of 40 training patients whose loss also chose the "
+        "epoch; <b>forest</b>: no inner predictions."
     )
     assert note in page.text
     assert "Inner AUC: of 40 to 200 training patients" in page.text
@@ -428,7 +429,9 @@ def test_where_no_model_is_ranked_by_inner_auc_none_may_be_picked_by_it(content:
     note = inner_note(content)
     assert note is not None
     assert note.endswith("The test patients take no part in it.")
-    assert not_ranked_note(content) == "Not ranked by inner AUC: lasso, ours, <b>forest</b> (so)."
+    assert (
+        not_ranked_note(content) == "Not ranked by inner AUC, which is of another kind. lasso, ours, <b>forest</b>: so."
+    )
     for model in content["models"]:
         model["inner"] = None
     assert inner_note(content) is not_ranked_note(content) is None
@@ -491,16 +494,51 @@ def test_of_many_pairs_the_terminal_has_those_of_the_best_by_inner_auc(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     content["primary"] = content["primary_declared_in"] = None
-    content["comparisons"] = [pair("ours", 0.02, 0.5, 16) | {"reference": f"a{k}"} for k in range(5)]
-    content["comparisons"] += [pair(f"b{k}", 0.02, 0.5, 16) | {"reference": "lasso"} for k in range(11)]
+    content |= many_pairs(content, 6)
     print_comparison(content, written=Path("out"))
     shown = capsys.readouterr().out
-    assert "Differences of pairs with ours, the best by inner AUC; the page has all 16" in " ".join(shown.split())
-    assert "ours minus a4" in shown
-    assert "minus lasso" not in shown
+    assert "Difference from m2, the best by inner AUC; the page has all 21 pairs" in " ".join(shown.split())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+    of_pairs = [row for row in rows if len(row) == 6]
+    assert [row[0] for row in of_pairs] == ["m0", "m1", "m3", "m4", "m5", "m6"]
+    # m2 is 0.02 above m1, and m3 0.02 above m2: from m2, m1 is below it.
+    assert of_pairs[1][1:] == ["-0.020", "-0.070 to 0.030", "1.000", "0.010", "0.271"]
+    assert of_pairs[2][1:] == ["0.020", "-0.030 to 0.070", "1.000", "-0.010", "0.271"]
     content["best_by_inner"] = None
     print_comparison(content, written=Path("out"))
-    assert "b10 minus lasso" in capsys.readouterr().out
+    assert "m6 minus m5" in capsys.readouterr().out
+
+
+def test_of_many_pairs_the_figure_has_those_of_the_best_by_inner_auc_and_the_tables_fold(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    content["primary"] = content["primary_declared_in"] = None
+    content |= many_pairs(content, 10)
+    path = write_comparison(content, tmp_path)
+    drawn = texts(tmp_path / "figures" / "differences.svg")
+    assert "Difference from m2" in drawn
+    assert [text for text in drawn if re.fullmatch(r"m\d+", text)] == [f"m{k}" for k in range(11) if k != 2]
+    # m0 and m1 are below m2, the others above.
+    assert drawn.count("−0.020 (−0.070 to 0.030)") == 2
+    assert drawn.count("0.020 (−0.030 to 0.070)") == 8
+    page = Page(path)
+    assert "right of the dashed line a model is better than m2." in page.text
+    assert "Of 55 pairs these are the ones with m2, the best by inner AUC; the tables have them all." in page.text
+    assert "AUC and Brier score: all 55 pairs" in page.text
+    assert ("auc-table", "m10 less m9") in page.values
+
+
+def many_pairs(content: dict[str, Any], last: int) -> dict[str, Any]:
+    """Of models m0 to m``last``, each 0.02 above those before it; m2 is the best by inner AUC."""
+    return {
+        "models": [content["models"][0] | {"name": f"m{k}"} for k in range(last + 1)],
+        "best_by_inner": "m2",
+        "comparisons": [
+            pair(f"m{k}", 0.02, 0.5, 21) | {"reference": f"m{of}"}
+            for of in range(last + 1)
+            for k in range(of + 1, last + 1)
+        ],
+    }
 
 
 def test_the_models_as_csv(content: dict[str, Any], tmp_path: Path) -> None:

@@ -363,6 +363,16 @@ def test_a_published_figure_is_named_as_of_others(classical_dir, finished):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_late_fusion_of_which_the_cohort_has_one_block_makes_a_page(classical_dir, fake):
+    fake.write_late(classical_dir)
+    fake.write_facts(classical_dir, candidates=[{"clinical": 24}] * 5, weights=[{"clinical score": 1.0}] * 5)
+    text = Page(write_report(classical_dir)).text
+    assert "The deep features and the radiomics features were left out" in text
+    for words in ("PyRadiomics features", "fine-tuned", "were filtered", "Backbone of"):
+        assert words not in text[: text.index("Configuration")]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_random_start_of_a_backbone_is_said_only_where_one_is_used(classical_dir):
     edit(classical_dir, "config.yaml", lambda config: config["backbone"].update(weights="none"))
     said = "The backbone of the deep features was trained from random initialization"

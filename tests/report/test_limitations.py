@@ -206,11 +206,27 @@ def test_a_reader_who_is_an_input(said):
 def test_joining_scores_gains_nothing(classical_dir):
     path = classical_dir / "metrics.json"
     metrics = json.loads(path.read_text())
-    metrics["branches"]["deep"]["auc"] = estimate(0.97, 0.9, 0.99)
+    metrics["branches"]["deep"]["auc"] = estimate(0.97, 0.9, 0.99) | {"n": metrics["test"]["auc"]["n"]}
+    # Of other patients, and so no match for the model's.
+    metrics["branches"]["radiomics"]["auc"] = estimate(0.99, 0.9, 0.99) | {"n": metrics["test"]["auc"]["n"] - 1}
     path.write_text(json.dumps(metrics))
     sentences = "\n".join(limitations(read_run(classical_dir)))
     assert "The deep score alone has an AUC of 0.970, the whole model" in sentences
     assert "fus" not in sentences
+
+
+def test_branches_of_other_patients_are_not_compared_with_the_model(said):
+    def change(metrics):
+        metrics["branches"] = {"clinical": {"auc": estimate(0.95, 0.9, 0.97) | {"n": 99}}}
+        metrics["test"]["auc"] = estimate(0.94, 0.9, 0.97)
+
+    assert "gained nothing" not in said(change)
+
+
+def test_blocks_that_were_left_out_are_warned_of(classical_dir, fake):
+    assert "left out" not in " ".join(warnings(read_run(classical_dir)))
+    fake.write_facts(classical_dir, candidates=[{"clinical": 24}] * 5)
+    assert "The deep features and the radiomics features were left out" in " ".join(warnings(read_run(classical_dir)))
 
 
 def test_a_selection_that_kept_nothing_is_said_with_its_folds(classical_dir):

@@ -84,14 +84,27 @@ def test_repeats(said, run_dir):
 def test_nested_names_the_grid_and_what_each_fold_chose(said, run_dir):
     for fold, l1 in enumerate((0.01, 0.001, 0.01)):
         (run_dir / f"fold_{fold}").mkdir()
-        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"setting": {"l1": l1}}))
-    split = {"name": "nested", "validation_fraction": 0.2, "n_inner_folds": 3, "grid": {"l1": [0.001, 0.01]}}
+        setting = {"l1": l1, "classifier.grid.C": [1, 3]}
+        (run_dir / f"fold_{fold}" / "fold.json").write_text(json.dumps({"setting": setting}))
+    # As conf/split/nested.yaml and the command line write it.
+    grid = [{"l1": [0.001, 0.01]}, {"classifier.grid.C": [[0.1], [1, 3]]}]
+    split = {"name": "nested", "validation_fraction": 0.2, "n_inner_folds": 3, "grid": grid}
     text = said(lambda config: config.update(split=split))
     assert "out-of-fold predictions of 3 inner folds" in text
     everybody = "out-of-fold predictions of all training patients of each fold (3 inner folds), and frozen"
     assert text.count(everybody) == 2
     assert "the thresholds, the calibration and the grid’s values" in text
-    assert "Tried in each fold: l1: 0.001, 0.01. Chosen: l1 0.01 (2 of 3 folds), l1 0.001 (1 of 3 folds)." in text
+    assert (
+        "Tried in each fold: l1: 0.001, 0.01; classifier.grid.C: [0.1], [1, 3]. Chosen: "
+        "l1 0.01, classifier.grid.C [1, 3] (2 of 3 folds), l1 0.001, classifier.grid.C [1, 3] (1 of 3 folds)."
+    ) in text
+
+
+def test_a_grid_of_which_nothing_was_recorded_is_named_all_the_same(said):
+    split = {"name": "nested", "n_inner_folds": 3, "grid": [{"l1": [0.0, 0.01]}]}
+    text = said(lambda config: config.update(split=split))
+    assert "Tried in each fold: l1: 0.0, 0.01. " in text
+    assert "Chosen" not in text
 
 
 def test_named_centers(said):
@@ -153,3 +166,18 @@ def test_a_classical_model_of_clinical_columns_says_nothing_of_features_and_imag
     for words in ("PyRadiomics", "Backbone", "stability", "harmonized", "epoch"):
         assert words not in text
     assert "held out as its inner part; on it were chosen the thresholds and the calibration." in text
+
+
+def test_blocks_that_the_cohort_has_nothing_of_are_not_described(classical_dir, fake):
+    path = classical_dir / "config.yaml"
+    config = yaml.safe_load(path.read_text()) | {"stability": {"name": "none"}, "harmonization": {"name": "none"}}
+    path.write_text(yaml.safe_dump(config))
+    words = ("PyRadiomics", "Backbone", "stability", "harmonized")
+    for word in words:
+        assert word in " ".join(methods(read_run(classical_dir)))
+    fake.write_facts(classical_dir, candidates=[{"clinical": 24}] * 5)
+    for word in words:
+        assert word not in " ".join(methods(read_run(classical_dir)))
+    config["backbone"]["weights"] = "none"
+    path.write_text(yaml.safe_dump(config))
+    assert not starts_at_random(read_run(classical_dir))

@@ -98,11 +98,38 @@ def test_tables_of_a_classical_run(classical, finished):
     assert run.is_classical
     assert run.inputs == {"clinical": "features", "radiomics": "score", "deep": "score"}
     assert run.candidates[1] == {"radiomics": 753, "deep": 32, "clinical": 25}
+    assert run.classifiers[4] == {"C": 1}
+    assert len(run.final_inputs[0]) == 9
+    assert (run.left_out, run.weights) == ([], {})
+    assert [each["name"] for each in run.filters] == ["mann_whitney", "spearman"]
     assert {"selection", "lasso_cv", "lasso_path", "nomogram"} <= {k for k, v in vars(run).items() if v is not None}
     assert set(run.attributions) == {"inputs"}
     network = read_run(finished)
     assert not network.is_classical
     assert (network.inputs, network.candidates, network.nomogram) == ({}, {}, None)
+    assert (network.left_out, network.filters, network.grid) == ([], [], {})
+
+
+def test_a_final_stage_that_takes_nothing_is_a_fact_and_one_that_was_not_recorded_is_none(classical_dir, fake):
+    fake.write_facts(classical_dir, inputs=[["a"], [], None, None, None])
+    assert read_run(classical_dir).final_inputs == {0: ["a"], 1: []}
+
+
+def test_blocks_that_no_fold_had_are_left_out_where_folds_recorded_any(classical_dir, fake):
+    fake.write_facts(classical_dir, candidates=[{"clinical": 24, "deep": 0}] * 4 + [None])
+    run = read_run(classical_dir)
+    assert (run.inputs, run.left_out, run.is_fused) == ({"clinical": "features"}, ["deep", "radiomics"], False)
+    fake.write_facts(classical_dir, candidates=[None] * 5)
+    run = read_run(classical_dir)
+    assert (list(run.inputs), run.left_out) == (["clinical", "deep", "radiomics"], [])
+
+
+def test_the_grid_is_a_list_of_mappings(run_dir):
+    path = run_dir / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["split"]["grid"] = [{"l1": [0, 1]}, {"optimizer.lr": [2], "model.dropout": [0.1]}]
+    path.write_text(yaml.safe_dump(config))
+    assert read_run(run_dir).grid == {"l1": [0, 1], "optimizer.lr": [2], "model.dropout": [0.1]}
 
 
 def test_a_frequency_that_was_not_measured_is_nan(run_dir):

@@ -4,6 +4,7 @@ import pytest
 
 from fusion.report.run_folder import read_run
 from fusion.report.tables import (
+    alone_caption,
     center_tables,
     direction_text,
     operating_point_tables,
@@ -83,3 +84,27 @@ def test_a_reader_who_is_an_input_has_no_column_of_both(run_dir):
 def test_the_inner_part_of_a_classical_run_chose_no_epoch(classical):
     columns = [column.title for table in part_tables(read_run(classical)) for column in table.columns]
     assert "Inner part" in columns
+
+
+def test_figures_of_branches_alone_name_their_patients(run_dir):
+    assert alone_caption(read_run(run_dir)) == (
+        "Each branch’s own head, alone, beside the fused model; the same 140 test patients."
+    )
+    path = run_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    for name, n in (("image", 120), ("radiomics", 118)):
+        metrics["branches"][name]["auc"]["n"] = n
+    path.write_text(json.dumps(metrics))
+    assert alone_caption(read_run(run_dir)) == (
+        "Each branch’s own head, alone, beside the fused model. Of the 140 test patients 120 have image and 118 have "
+        "radiomics, and the figures alone are of those: figures of different patients cannot be compared."
+    )
+
+
+def test_a_score_alone_of_a_classical_model(classical_dir):
+    assert alone_caption(read_run(classical_dir)).startswith("Each block’s score alone, beside the model; the same 140")
+    path = classical_dir / "metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["branches"]["deep"]
+    path.write_text(json.dumps(metrics))
+    assert alone_caption(read_run(classical_dir)).startswith("The score alone, beside the model; the same 140")

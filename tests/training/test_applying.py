@@ -112,6 +112,16 @@ def test_what_is_missing_is_said(data: Any, models: list[FittedModel]) -> None:
     ]
 
 
+def test_a_branch_that_only_some_folds_models_have_is_looked_at_too(data: Any, models: list[FittedModel]) -> None:
+    fewer = data.fit(trainer__max_epochs=1, model__branches=["image", "clinical"])
+    of_one, of_both = (
+        missing_inputs(each, data.cohort, crops=data.crops, features=data.features)
+        for each in ([fewer], [fewer, models[0]])
+    )
+    assert of_one == [f"1 of 36 cases are scored without the {name} branch" for name in ("image", "clinical")]
+    assert of_both == [*of_one, "2 of 36 cases are scored without the radiomics branch"]
+
+
 def test_patients_of_training_are_counted_by_cohort_and_id(data: Any, tmp_path: Path) -> None:
     run = RunFolder.begin(tmp_path, {"cohort": {"name": "numbers"}})
     run.write_split(data.cohort, [data.fold])

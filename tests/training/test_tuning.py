@@ -180,7 +180,22 @@ def test_a_grid_is_every_combination_in_its_order(config: Callable[..., dict[str
         ({"l2": [1]}, r"split.grid.l2: required a key of l1, backbone, .*, came 'l2'"),
         ({"imaging.n_px": [32]}, r"split.grid.imaging.n_px: required a key of l1, .*, came 'imaging.n_px'"),
         ({"model.width": [8]}, r"split.grid.model.width: required a key of the configuration, .*, came 'model.width'"),
-        ({"model": [8]}, r"split.grid.model: required a key of the configuration, .*, came 'model'"),
+        ({"model.dropout.x": [8]}, r"split.grid.model.dropout.x: required a key of the configuration, .*"),
+        (
+            {"model": [8]},
+            r"group cannot be tuned as a whole; name a key in it such as model.branches, came the group mo",
+        ),
+        ({"classifier": ["svm"]}, r"name a key in it such as classifier.grid.C, came the group classifier"),
+        (
+            {"classifier.grid": [{"C": [1]}]},
+            r"name a key in it such as classifier.grid.C, came the group classifier.gr",
+        ),
+        ({"head.none": [8]}, r"split.grid.head.none: required one key: a group cannot .* name a key in it, came"),
+        ({"deep": [8]}, r"split.grid.deep: required a key of the configuration, .*, came 'deep'"),
+        (
+            {"classifier.grid.C": [0.1, 1]},
+            r"a list of lists, since classifier.grid.C is a list .*such as \[\[0.5\]\], came",
+        ),
         ({"l1.x": [8]}, r"split.grid.l1.x: required a key of the configuration, .*, came 'l1.x'"),
         ({"l1": 0.1}, r"split.grid.l1: required a list of values, came 0.1"),
         ({"l1": []}, r"split.grid.l1: required a list of values, came \[\]"),
@@ -189,7 +204,32 @@ def test_a_grid_is_every_combination_in_its_order(config: Callable[..., dict[str
 )
 def test_a_grid_that_cannot_be_tuned_is_told(config: Callable[..., dict[str, Any]], grid: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        grid_settings(config({"split.grid": grid if isinstance(grid, list) else [grid]}))
+        grid_settings(
+            config(
+                {
+                    "split.grid": grid if isinstance(grid, list) else [grid],
+                    "classifier.grid": {"C": [0.5]},
+                    "head.none": {},
+                    "deep": None,
+                }
+            )
+        )
+
+
+def test_values_of_a_key_that_is_a_list_or_null_are_tuned(config: Callable[..., dict[str, Any]]) -> None:
+    grid = [{"classifier.grid.C": [[0.1], [1, 2]]}, {"deep.n_components": [None, 8]}]
+    settings = config({"split.grid": grid, "classifier.grid": {"C": [0.5]}, "deep.n_components": None})
+    found = grid_settings(settings)
+    assert [setting["classifier.grid.C"] for setting in found] == [[0.1], [0.1], [1, 2], [1, 2]]
+    assert [setting["deep.n_components"] for setting in found] == [None, 8, None, 8]
+    assert with_setting(settings, found[3])["classifier"]["grid"] == {"C": [1, 2]}
+
+
+def test_a_key_of_a_group_that_the_model_does_without_is_none(config: Callable[..., dict[str, Any]]) -> None:
+    settings = config({"split.grid": [{"classifier.grid.C": [[1]]}]})
+    del settings["classifier"]
+    with pytest.raises(InputError, match=r"required a key of the configuration, .*, came 'classifier.grid.C'"):
+        grid_settings(settings)
 
 
 def test_a_setting_changes_a_copy(config: Callable[..., dict[str, Any]]) -> None:

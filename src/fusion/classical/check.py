@@ -35,7 +35,7 @@ def check_classical(config: Mapping[str, Any]) -> None:
     ]
     if config["model"]["combine"] == "classifier":
         problems += _told(check_classifier, config.get("classifier") or {})
-    elif config.get("classifier"):
+    elif config["model"]["combine"] == "mean" and config.get("classifier"):
         came = f"classifier={config['classifier'].get('name')}"
         problems.append(Problem(where="classifier", required="none: a weighted mean has no classifier", came=came))
     if problems:

@@ -18,7 +18,7 @@ from fusion.storage import array_digest, content_key
 
 LASSO_SETTINGS = ("l1_ratio", "lambda", "n_lambdas", "min_lambda_ratio", "n_folds")
 # Count up when a change of the filters or of the LASSO changes what they keep.
-_RECIPE = 2
+_RECIPE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Selection:
 
         found = kept(self.cache_dir / "selection", self._key("lasso", X, outcomes, **settings), compute=compute)
         lasso = Lasso.from_state(found["lasso"])
-        return Selected(lasso=replace(lasso, path=_path(found["path"], X.shape[1])))
+        return Selected(lasso=replace(lasso, path=_path(found["path"])))
 
     def choose(self, X: NDArray[np.float64], outcomes: Outcomes, *, by_lasso: bool) -> NDArray[np.intp]:
         """Columns (ascending) that the filters leave, or that the LASSO keeps of them."""
@@ -178,18 +178,12 @@ def blocks_of(widths: Sequence[tuple[int, bool]]) -> tuple[NDArray[np.intp], ...
 
 
 def _plain(path: LassoPath) -> dict[str, Any]:
-    return {name: value if isinstance(value, int) else value.tolist() for name, value in asdict(path).items()}
+    import torch
+
+    # Tensors: reading tens of thousands of numbers one by one would take longer than to fit them.
+    return {name: value if isinstance(value, int) else torch.from_numpy(value) for name, value in asdict(path).items()}
 
 
-def _path(plain: Mapping[str, Any], n_columns: int) -> LassoPath:
-    vectors = {
-        name: np.array(plain[name], dtype=np.float64) for name in ("lambdas", "intercepts", "deviances", "errors")
-    }
-    return LassoPath(
-        # Without columns they come back as a list of empty lists.
-        coefficients=np.array(plain["coefficients"], dtype=np.float64).reshape(-1, n_columns),
-        n_nonzero=np.array(plain["n_nonzero"], dtype=np.int64),
-        at_min=plain["at_min"],
-        at_1se=plain["at_1se"],
-        **vectors,
-    )
+def _path(plain: Mapping[str, Any]) -> LassoPath:
+    values: dict[str, Any] = {name: value if isinstance(value, int) else value.numpy() for name, value in plain.items()}
+    return LassoPath(**values)

@@ -100,7 +100,9 @@ def read_entries(runs: Sequence[str]) -> Entries:
         models=tuple(
             Entry(
                 name=name,
-                aliases=frozenset({name, ", ".join(of_run), *of_run, folder.path.name, *_options(of_the_model(folder.config))}),
+                aliases=frozenset(
+                    {name, ", ".join(of_run), *of_run, folder.path.name, *_options(of_the_model(folder.config))}
+                ),
                 source=folder.path,
                 config=folder.config,
                 test=replace(test, model=name),

@@ -37,8 +37,8 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
 
     Returns:
         ``{"method": "shap" | "integrated_gradients", "unit": "logit" | "probability", "n_cases", "n_folds",
-        "n_folds_without_input": finished folds beside the ``n_folds`` whose final stage has none, "n_inputs", "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or
-        ``{"absent": why}``.
+        "n_folds_without_input": finished folds beside these whose final stage has none, "n_inputs",
+        "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or ``{"absent": why}``.
 
     Raises:
         FusionError: If a table is not as a run writes it.

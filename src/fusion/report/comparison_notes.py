@@ -29,8 +29,8 @@ def inner_note(comparison: Mapping[str, Any]) -> str | None:
         "high."
     )
     return (
-        f"Inner AUC: of {_range(counts)} training patients, each predicted by a model that was not fitted to them; mean "
-        f"of the folds. The test patients take no part in it{may}."
+        f"Inner AUC: of {_range(counts)} training patients, each predicted by a model that was not fitted to them; "
+        f"mean of the folds. The test patients take no part in it{may}."
         f"{too_high if any(of_model['n_inner_folds'] == 1 for of_model in inner) else ''}"
     )
 
@@ -42,8 +42,8 @@ def not_ranked_note(comparison: Mapping[str, Any]) -> str | None:
         by_reason.setdefault(of_model["why"], []).append(of_model["model"])
     if not by_reason or inner_note(comparison) is None:
         return None
-    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason.items())
-    return f"Not ranked by inner AUC: {listed}."
+    listed = "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
+    return f"Not ranked by inner AUC, which is of another kind. {listed}."
 
 
 def published_note(comparison: Mapping[str, Any]) -> str | None:
@@ -74,13 +74,13 @@ def input_caption(inputs: Mapping[str, Any]) -> str:
     folds = f" of {n_folds} folds, 0 in a fold whose model does not have the input" if n_folds > 1 else ""
     n_empty = inputs["n_folds_without_input"]
     without = (
-        f" In {n_empty} further {'fold' if n_empty == 1 else 'folds'} nothing was selected: the final stage has no input "
-        "there, and those cases are not in the mean."
+        f" In {n_empty} further {'fold' if n_empty == 1 else 'folds'} nothing was selected: the final stage has no "
+        "input there, and those cases are not in the mean."
         if n_empty
         else ""
     )
     return (
-        f"{inputs['model']}, {which}: the mean over {cases}{folds}.{without} {_HOW[inputs['method']]} They leave at most "
-        f"{inputs['completeness_error']:.2g} of an output unexplained. A longer bar moved the output more, up or down; "
-        "it does not say why."
+        f"{inputs['model']}, {which}: the mean over {cases}{folds}.{without} {_HOW[inputs['method']]} They leave at "
+        f"most {inputs['completeness_error']:.2g} of an output unexplained. A longer bar moved the output more, up or "
+        "down; it does not say why."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from fusion.report.comparison_pairs import Selection
 
 _N_INPUTS, _MOST_PAIRS = 5, 15
 _FIGURES = {"sensitivity": "sens.", "specificity": "spec.", "accuracy": "acc."}
@@ -67,7 +69,11 @@ def _models(comparison: Mapping[str, Any]) -> Table:
         mark = " [bold](primary)[/bold]" if model["is_primary"] else ""
         mark += " [bold](best by inner AUC)[/bold]" if is_best else ""
         asterisk = "*" * (model["name"] in not_ranked)
-        cells = [f"{inner['auc']:.3f}{asterisk}" if inner else f"–{asterisk}", _value(figures["auc"]), _interval(figures["auc"])]
+        cells = [
+            f"{inner['auc']:.3f}{asterisk}" if inner else f"–{asterisk}",
+            _value(figures["auc"]),
+            _interval(figures["auc"]),
+        ]
         cells += [_value(figures[name]) for name in shown]
         cells += [f"{published['value']:.3f}" if published else "–"] if has_published else []
         table.add_row(f"{escape(model['name'])}{mark}", *cells)
@@ -78,36 +84,30 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from fusion.report.comparison_words import auc_test, short_p
+    from fusion.report.comparison_pairs import shown_pairs
+    from fusion.report.comparison_words import short_p
 
-    primary, calls = comparison["primary"], comparison["comparisons"][0]["calls"]
-    pairs, title = _shown_pairs(comparison)
-    table = Table(title=escape(title))
+    selection, calls = shown_pairs(comparison, most=_MOST_PAIRS), comparison["comparisons"][0]["calls"]
+    table = Table(title=escape(_title(comparison["primary"], selection)))
     table.add_column("model", overflow="fold")
     for head in ("AUC", "interval", "p", "Brier", *(("p of calls",) if calls else ())):
         table.add_column(head, justify="right", no_wrap=True)
     table.caption = "p of the trained models, after Holm’s correction" + (
         "; of calls by McNemar’s exact test" if calls else ""
     )
-    undefined: Mapping[str, Any] = {"difference": {"value": None, "ci_low": None, "ci_high": None}, "p_holm": None}
-    for pair in pairs:
-        name = pair["model"] if primary else f"{pair['model']} minus {pair['reference']}"
-        test = auc_test(pair) if pair["auc"] else undefined
-        cells = [_value(test["difference"]), _interval(test["difference"]), short_p(test["p_holm"])]
-        cells += [_value(pair["brier"]), *([short_p(pair["calls"]["accuracy"]["p_holm"])] if calls else [])]
-        table.add_row(escape(name), *cells)
+    for pair in selection.pairs:
+        name = pair.model if selection.reference else f"{pair.model} minus {pair.reference}"
+        cells = [_value(pair.auc), _interval(pair.auc), short_p(pair.p), _value(pair.brier)]
+        table.add_row(escape(name), *cells, *([short_p(pair.p_of_calls)] if calls else []))
     return table
 
 
-def _shown_pairs(comparison: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], str]:
-    """All comparisons, or of too many for a terminal those with the best model by inner AUC; and what they are."""
-    pairs, primary, best = comparison["comparisons"], comparison["primary"], comparison["best_by_inner"]
-    if primary:
-        return pairs, f"Difference from {primary}, the primary model"
-    if best is None or len(pairs) <= _MOST_PAIRS:
-        return pairs, "Differences of all pairs"
-    with_best = [pair for pair in pairs if best in (pair["model"], pair["reference"])]
-    return with_best, f"Differences of pairs with {best}, the best by inner AUC; the page has all {len(pairs)}"
+def _title(primary: str | None, selection: Selection) -> str:
+    if primary is not None:
+        return f"Difference from {primary}, the primary model"
+    if selection.reference is None:
+        return "Differences of all pairs"
+    return f"Difference from {selection.reference}, the best by inner AUC; the page has all {selection.n_all} pairs"
 
 
 def _inputs(inputs: Mapping[str, Any]) -> str:

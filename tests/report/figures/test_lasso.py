@@ -60,6 +60,7 @@ def test_a_figure_per_stage_of_the_first_fold(classical):
     assert plans[0].title == "How many features: the final stage"
     assert all(plan.caption.startswith("Of fold 0, one of 5") for plan in plans)
     assert "The λ in use (solid, λ.min) keeps " in plans[0].caption
+    assert "filters and LASSO run anew in every cross-validation fold" in plans[0].caption
 
 
 def test_a_stage_named_like_a_path_stays_in_its_folder(classical_dir):

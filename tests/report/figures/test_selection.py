@@ -62,5 +62,27 @@ def test_a_figure_per_stage_and_a_reason_where_nothing_was_kept(classical_dir):
     assert "more malignant" in plans["selection"].caption
 
 
+def test_the_caption_says_what_a_resample_repeats_and_what_a_share_means(classical_dir, fake):
+    header = ["fold", "stage", "feature", "coefficient", "frequency"]
+    fake.write_csv(classical_dir / "selection.csv", header, [[0, "final", "age", 0.3, 0.9]])
+    caption = plan_selection(read_run(classical_dir))[0].caption
+    assert (
+        "the share of bootstrap resamples of the training patients in which filters and the LASSO at the chosen "
+        "penalty keep the feature. A high share means a stable choice, not a true one"
+    ) in caption
+    fake.write_facts(classical_dir, candidates=[{"clinical": 24}] * 5)
+    assert "in which the LASSO at the chosen penalty keeps" in plan_selection(read_run(classical_dir))[0].caption
+
+
+def test_without_resamples_the_caption_speaks_of_folds(classical_dir):
+    path = classical_dir / "selection.csv"
+    path.write_text(
+        "\n".join(line[: line.rindex(",") + 1] if k else line for k, line in enumerate(path.read_text().splitlines()))
+    )
+    caption = plan_selection(read_run(classical_dir))[0].caption
+    assert "in how many folds the feature was selected" in caption
+    assert "resamples" not in caption
+
+
 def test_a_network_has_none(finished):
     assert plan_selection(read_run(finished)) == []

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from fusion.report.figures.shap import draw_shap, plan_shap, swarm, thin
 from fusion.report.run_folder import read_run
@@ -41,7 +42,52 @@ def test_the_unit_and_the_cases_are_said(classical, simulation):
     plan = plan_shap(read_run(classical))
     n_cases = sum(part == "test" for part in simulation.cases.parts)
     assert f"{n_cases} cases." in plan.caption
-    assert "moved its logit towards malignant" in plan.caption
+    assert "moved the logit of its calibrated probability towards malignant" in plan.caption
+    assert "no input" not in plan.caption
+
+
+def configure(run_dir, **changes):
+    path = run_dir / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+
+def test_without_calibration_it_is_the_probability_itself(classical_dir):
+    configure(classical_dir, calibration={"name": "none"})
+    assert "moved the logit of its probability towards" in plan_shap(read_run(classical_dir)).caption
+
+
+def drop(run_dir, is_dropped):
+    path = run_dir / "attributions" / "inputs.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(line for line in lines if not is_dropped(line.split(",")))]) + "\n")
+
+
+def test_folds_without_any_input_are_counted(classical_dir, fake, simulation):
+    drop(classical_dir, lambda row: row[1] in ("1", "3"))
+    fake.write_facts(classical_dir, inputs=[["a"], [], ["a"], [], ["a"]])
+    tested = [
+        int(fold) for fold, part in zip(simulation.cases.folds, simulation.cases.parts, strict=True) if part == "test"
+    ]
+    n_explained = sum(fold not in (1, 3) for fold in tested)
+    caption = plan_shap(read_run(classical_dir)).caption
+    assert (
+        f"{n_explained} of {len(tested)} test cases were explained. In 2 of 5 folds (1, 3) the model has no input"
+        in caption
+    )
+    assert "the bars are of the other folds" in caption
+
+
+def test_no_fold_with_an_input_leaves_nothing_to_explain(classical_dir, fake):
+    fake.write_facts(classical_dir, inputs=[[]] * 5)
+    (classical_dir / "attributions" / "inputs.csv").unlink()
+    assert "no input at all in any fold" in plan_shap(read_run(classical_dir)).figure
+
+
+def test_late_fusion_does_not_explain_cases_that_lack_a_score(classical_dir, fake):
+    fake.write_late(classical_dir)
+    assert "lack a score" not in plan_shap(read_run(classical_dir)).caption
+    drop(classical_dir, lambda row: row[0].startswith("00"))
+    assert "Cases that lack a score are not." in plan_shap(read_run(classical_dir)).caption
 
 
 @pytest.mark.parametrize(

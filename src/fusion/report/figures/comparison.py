@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fusion.report.comparison_notes import input_caption, input_unit
-from fusion.report.comparison_words import auc_test, short_p
+from fusion.report.comparison_pairs import Selection, Shown, shown_pairs
+from fusion.report.comparison_words import short_p
 from fusion.report.figures.forest import N_NAME, Row, draw_forest
 from fusion.report.figures.ranking import draw_ranking
 from fusion.report.figures.style import (
@@ -44,14 +45,14 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
         _models(comparison, f"{kind} ({level} interval)"),
     )
     test = "DeLong’s paired" if is_binary else "a paired bootstrap’s"
-    better = "a model is better than the primary one" if comparison["primary"] else "the first is better"
+    selection = shown_pairs(comparison, most=_MOST_ROWS)
     yield Plan(
         "differences",
         "How far apart they are",
         f"Difference in {kind.removeprefix('Mean ')} on the same patients, with its {level} interval ({test}); right "
-        f"of the dashed line {better}. p is corrected for the number of comparisons (Holm), and holds for these "
-        "trained models: another training gives others.",
-        _differences(comparison, f"Difference ({level} interval)"),
+        f"of the dashed line {_better(selection)}. p is corrected for the number of all comparisons (Holm), and holds "
+        "for these trained models: another training gives others." + _not_drawn(selection),
+        _differences(comparison, selection, f"Difference ({level} interval)"),
     )
     best = comparison["best_of_k"]
     if best is not None and best["k"] > 2:
@@ -124,34 +125,38 @@ def _models(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
     return draw_forest(rows, heads=("Model", "Patients", numbers), xlabel="AUC", reference=0.5)
 
 
-def _differences(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
-    pairs = comparison["comparisons"]
+def _better(selection: Selection) -> str:
+    return f"a model is better than {selection.reference}" if selection.reference else "the first is better"
+
+
+def _not_drawn(selection: Selection) -> str:
+    if len(selection.pairs) == selection.n_all:
+        return ""
+    return (
+        f" Of {selection.n_all} pairs these are the ones with {selection.reference}, the best by inner AUC; the tables "
+        "have them all."
+    )
+
+
+def _differences(comparison: Mapping[str, Any], selection: Selection, numbers: str) -> Figure | str:
     if comparison["best_of_k"] is None:
         return "The test patients do not have all labels, so no AUC is defined."
-    if len(pairs) > _MOST_ROWS:
+    if len(selection.pairs) > _MOST_ROWS:
         return "There are too many pairs for a figure; the table has them all. A primary model makes fewer."
-    tests = [auc_test(pair) for pair in pairs]
-    primary = comparison["primary"]
-    rows = [
-        Row(
-            pair["model"] if primary else _pair_name(pair),
-            short_p(test["p_holm"]),
-            test["difference"],
-        )
-        for pair, test in zip(pairs, tests, strict=True)
-    ]
-    head = f"Difference from {short_text(primary, 24)}" if primary else "Models"
+    reference = selection.reference
+    rows = [Row(pair.model if reference else _pair_name(pair), short_p(pair.p), pair.auc) for pair in selection.pairs]
+    head = f"Difference from {short_text(reference, 24)}" if reference else "Models"
     figure = draw_forest(rows, heads=(head, "p (Holm)", numbers), xlabel="Difference in AUC", reference=0.0)
     # The second axes are the plot, the first the page; a difference is centered on 0, unlike an AUC.
-    figure.axes[1].set_xlim(*_around_zero([test["difference"] for test in tests]))
+    figure.axes[1].set_xlim(*_around_zero([pair.auc for pair in selection.pairs]))
     return figure
 
 
-def _pair_name(pair: Mapping[str, Any]) -> str:
+def _pair_name(pair: Shown) -> str:
     """In one line, or each model in its own: cut as a whole, a long name would lose the word between the two."""
-    name = f"{pair['model']} minus {pair['reference']}"
+    name = f"{pair.model} minus {pair.reference}"
     minus = "minus "
-    shortened = short_text(pair["model"], N_NAME), f"{minus}{short_text(pair['reference'], N_NAME - len(minus))}"
+    shortened = short_text(pair.model, N_NAME), f"{minus}{short_text(pair.reference, N_NAME - len(minus))}"
     return name if len(name) <= N_NAME else "\n".join(shortened)
 
 

@@ -234,9 +234,7 @@ def complete(data: Data) -> Data:
     known = set(data.crops.case_ids) & set(data.features.case_ids)
     cases = tuple(case for case in data.cohort.cases if case.case_id in known and case.clinical)
     left = {case.patient_id for case in cases}
-    fold = replace(
-        data.fold, **{part: getattr(data.fold, part) & left for part in ("train", "validation", "test")}
-    )
+    fold = replace(data.fold, **{part: getattr(data.fold, part) & left for part in ("train", "validation", "test")})
     return replace(data, cohort=replace(data.cohort, cases=cases), fold=fold)
 
 

@@ -254,3 +254,34 @@ def test_what_could_not_be_loaded_again_is_refused_when_fitted(tmp_path, monkeyp
 def test_more_neighbors_than_rows_are_refused():
     with pytest.raises(FusionError, match="n_neighbors"):
         fit(option("knn", grid={}, estimator={**option("knn")["estimator"], "n_neighbors": 70}), *rows(60))
+
+
+def test_held_out_rows_have_no_say_in_the_columns_that_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 4)), np.arange(60) % 2
+    asked: list[set[int]] = []
+
+    def choose(rows: np.ndarray) -> np.ndarray:
+        asked.append(set(rows.tolist()))
+        return np.array([0]) if len(asked) % 2 else np.array([], dtype=int)
+
+    fitted = Classifier.fit(
+        X,
+        y,
+        columns=np.array([1, 3]),
+        choose=choose,
+        classifier={
+            "name": "lr",
+            "estimator": {"_target_": "sklearn.linear_model.LogisticRegression"},
+            "grid": {"C": [0.1, 1]},
+            "imbalance": "none",
+        },
+        weights=np.ones(60),
+        patients=np.arange(60),
+        seed=0,
+    )
+    # Five inner folds, each of which leaves a fifth out; the model itself takes the columns that it is given.
+    assert [len(rows) for rows in asked] == [48] * 5
+    assert not set.intersection(*asked)
+    assert fitted.linear is not None
+    assert len(fitted.linear[0]) == 2

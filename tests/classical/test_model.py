@@ -445,7 +445,7 @@ def test_background_is_spread_over_the_training_rows(data: Any, fit: Fit) -> Non
 def test_numbers_of_the_training_patients_are_remembered(data: Any, fit: Fit) -> None:
     known = complete(data)
     trained = known.fold.train | known.fold.validation
-    ages = [case.clinical["age"] for case in known.cohort.cases if case.patient_id in trained]
+    ages: list[Any] = [case.clinical["age"] for case in known.cohort.cases if case.patient_id in trained]
     assert fit("clinical").model.numbers == {"age": (min(ages), max(ages), "years")}
     assert math.isfinite(min(ages))
 

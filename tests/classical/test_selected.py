@@ -162,12 +162,16 @@ def test_filters_are_of_their_blocks_alone(asked: Asked) -> None:
     assert asked.with_selection(blocks=()).filter().tolist() == [0, 1, 2, 3, 4]
 
 
-def test_columns_are_chosen_by_the_filters_or_by_the_lasso(asked: Asked) -> None:
-    asked = asked.with_settings(**{"lambda": "1se"})
-    by_lasso, by_filters = (asked.selection.choose(asked.X, asked.outcomes, by_lasso=each) for each in (True, False))
-    assert by_lasso.tolist() == asked.select().columns.tolist()
-    assert by_filters.tolist() == asked.filter().tolist()
-    assert len(by_lasso) < len(by_filters)
+def test_selected_again_on_all_rows_is_what_was_selected_and_rows_left_out_have_no_say(asked: Asked) -> None:
+    selected = asked.select()
+    everybody = np.arange(len(asked.X))
+    again = asked.selection.again(asked.X, asked.outcomes, everybody, selected)
+    assert again.tolist() == selected.columns.tolist()
+    some, others = np.split(everybody, 2)
+    columns = asked.selection.again(asked.X, asked.outcomes, some, selected)
+    X = asked.X.copy()
+    X[others] = np.random.default_rng(0).normal(size=X[others].shape)
+    assert asked.selection.again(X, asked.outcomes, some, selected).tolist() == columns.tolist()
 
 
 def test_blocks_lie_side_by_side() -> None:

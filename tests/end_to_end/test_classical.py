@@ -77,7 +77,7 @@ def test_a_classifier_is_one_file_and_a_sweep_compares_it(command: Any, tiny: tu
     assert comparison["best_by_inner"] in {"lda", "lr"}
     (run,) = (tmp_path / "sweep").glob("*classifier=lda*")
     out = tmp_path / "out"
-    command("predict.py", f"run={run}", "cohort=phantom", tiny[0], f"hydra.run.dir={out}").succeeded()
+    command("predict.py", f"run='{run}'", "cohort=phantom", tiny[0], f"hydra.run.dir={out}").succeeded()
     assert len(rows_of(out / "predictions.csv")) == 36
 
 

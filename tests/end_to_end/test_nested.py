@@ -10,6 +10,7 @@ def test_a_nested_run_ends_with_a_report_that_names_the_grid(
     nested = ("split=nested", "split.n_folds=2", "split.n_inner_folds=2", "split.grid=[{l1: [0.0, 0.01]}]")
     quick = (
         "split.validation_fraction=0.4",
+        "model.branches=[clinical]",
         "explain=none",
         "evaluation.n_bootstrap=200",
         f"hydra.run.dir={tmp_path / 'run'}",

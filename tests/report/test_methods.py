@@ -49,7 +49,13 @@ def test_unfinished_folds_are_stated_loudly(run_dir):
 
 
 def test_a_branch_that_the_model_does_not_have_is_not_described(said, run_dir):
-    text = said(lambda config: config.update(model={"name": "fusion", "branches": ["clinical"]}))
+    def change(config):
+        config["model"] = {"name": "fusion", "branches": ["clinical"]}
+        config |= {"stability": {"name": "none"}, "harmonization": {"name": "none"}}
+
+    text = said(change)
+    assert "stability" not in text
+    assert "harmonized" not in text
     assert "Image branch" not in text
     assert "Radiomics branch" not in text
     assert not starts_at_random(read_run(run_dir))

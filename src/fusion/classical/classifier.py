@@ -45,6 +45,7 @@ class Classifier:
         weights: NDArray[np.float64],
         patients: NDArray[np.int64],
         seed: int,
+        columns: NDArray[np.intp] | None = None,
         choose: Choose | None = None,
     ) -> Self:
         """Choose the settings on held-out training patients, then fit on all rows. The same call gives the same model.
@@ -64,9 +65,10 @@ class Classifier:
             weights: (N,) so that every patient counts the same.
             patients: (N,) index of the row's patient.
             seed: Of the inner folds, SMOTE and the estimator.
-            choose: Of some rows, the columns that a selection fitted on them keeps; None keeps all. It is run anew on
+            columns: That were selected on these rows, and that the model takes; None takes all.
+            choose: Of some rows, the columns that the same selection keeps on those; None keeps all. It is run anew on
                 the rows that each inner fold fits on, so that no settings and no sigmoid rest on columns that were
-                picked by the rows held out. The model takes the columns that are chosen on all rows.
+                picked by the rows held out.
 
         Raises:
             FusionError: With one label only; with fewer than two patients of a label where there is something to
@@ -81,7 +83,7 @@ class Classifier:
                 f"classifier={classifier['name']}: required training rows of both labels, came {len(labels)} rows of "
                 f"label number {', '.join(map(str, np.unique(labels)))} alone (counted from 0); take another split"
             )
-        columns = np.arange(X.shape[1]) if choose is None else choose(np.arange(len(X)))
+        columns = np.arange(X.shape[1]) if columns is None else columns
         if len(columns) == 0:
             return cls(prevalence=prevalence(labels, weights), chosen={}, fitted=None, sigmoid=None)
         # Folds and runs are what is spread over the cores; threads would only fight over them with such small matrices.

@@ -216,10 +216,9 @@ def _fit_final(
     selection = fitting.selection(
         [(len(entry.names), isinstance(entry, Features) and name in _FILTERED) for name, entry in entries.items()]
     )
-    final_stages, coefficients = list(stages), None
+    final_stages, selected = list(stages), None
     if model["select"]:
         selected = selection.select(complete, outcomes)
-        coefficients = selected.lasso.coefficients
         final_stages.append(
             Stage(
                 name="final",
@@ -230,11 +229,13 @@ def _fit_final(
                 selected=selected,
             )
         )
+    chosen = selection.filter(complete, outcomes) if selected is None else selected.columns
 
     def choose(rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        return selection.choose(complete[rows], outcomes.of_rows(rows), by_lasso=model["select"])
+        if selected is None:
+            return selection.filter(complete[rows], outcomes.of_rows(rows))
+        return selection.again(complete, outcomes, rows, selected)
 
-    chosen = choose(np.arange(len(complete)))
     rows = complete[:, chosen]
     final: Classifier | WeightedMean
     if model["combine"] == "mean":
@@ -243,11 +244,12 @@ def _fit_final(
         final = Classifier.fit(
             complete,
             outcomes.y,
+            columns=chosen,
+            choose=choose,
             classifier=fitting.config["classifier"],
             weights=outcomes.weights,
             patients=outcomes.patients,
             seed=fitting.seed,
-            choose=choose,
         )
     picks = np.linspace(0, len(rows) - 1, min(_N_BACKGROUND, len(rows))).astype(int)
     return ClassicalFit(
@@ -257,7 +259,7 @@ def _fit_final(
             entries=entries,
             fills=fills,
             chosen=chosen,
-            coefficients=coefficients,
+            coefficients=None if selected is None else selected.lasso.coefficients,
             final=final,
             background=rows[picks],
             ranges=np.stack([rows.min(axis=0), rows.max(axis=0)], axis=1),

@@ -310,12 +310,7 @@ def selection_frequency(
     Raises:
         ValueError: For a lasso without its path, which does not know its penalty.
     """
-    if lasso.path is None:
-        raise ValueError("selection frequency: required a lasso with its path, came one restored from its state")
     counts = np.zeros(X.shape[1])
-    if len(lasso.path.lambdas) == 1:
-        return counts
-    penalty = float(lasso.path.lambdas[lasso.path.at(lasso.rule)])
     groups, rows = _patients_by_label(y, patients)
     rows_of = [np.flatnonzero(rows == patient) for patient in range(int(rows.max()) + 1)]
     rng = np.random.default_rng(seed)
@@ -324,17 +319,48 @@ def selection_frequency(
         # A patient drawn twice is two patients.
         taken = np.concatenate([rows_of[patient] for patient in drawn])
         as_patients = np.repeat(np.arange(len(drawn)), [len(rows_of[patient]) for patient in drawn])
-        columns = np.arange(X.shape[1]) if keep is None else keep(taken, as_patients)
-        coefficients = fit_one(
-            X[np.ix_(taken, columns)],
-            y[taken],
-            weights=weights[taken],
-            l1_ratio=l1_ratio,
-            penalty=penalty,
-            start=lasso.coefficients[columns],
-        )
-        counts[columns[coefficients != 0]] += 1
+        kept = selected_again(X, y, taken, as_patients, weights=weights, lasso=lasso, l1_ratio=l1_ratio, keep=keep)
+        counts[kept] += 1
     return counts / n_bootstrap
+
+
+def selected_again(
+    X: Array,
+    y: NDArray[Any],
+    rows: NDArray[np.intp],
+    patients: NDArray[np.int64],
+    *,
+    weights: Array,
+    lasso: Lasso,
+    l1_ratio: float,
+    keep: Keep | None = None,
+) -> NDArray[np.intp]:
+    """Columns that filters and LASSO keep on some of the rows, at the penalty that was chosen on all of them.
+
+    Args:
+        X, y, weights, l1_ratio, keep: As ``lasso`` was fitted with.
+        rows: (M,) which rows; one may come several times.
+        patients: (M,) index of each one's patient.
+        lasso: With its path.
+
+    Raises:
+        ValueError: For a lasso without its path, which does not know its penalty.
+    """
+    if lasso.path is None:
+        raise ValueError("selection: required a lasso with its path, came one restored from its state")
+    if len(lasso.path.lambdas) == 1:
+        return np.empty(0, dtype=np.intp)
+    columns = np.arange(X.shape[1]) if keep is None else keep(rows, patients)
+    coefficients = fit_one(
+        X[np.ix_(rows, columns)],
+        y[rows],
+        weights=weights[rows],
+        l1_ratio=l1_ratio,
+        penalty=float(lasso.path.lambdas[lasso.path.at(lasso.rule)]),
+        start=lasso.coefficients[columns],
+    )
+    kept: NDArray[np.intp] = columns[coefficients != 0]
+    return kept
 
 
 def _patients_by_label(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fusion.classical.filters import apply_filters
 from fusion.classical.kept import kept
-from fusion.classical.lasso import Lasso, LassoPath, fit_lasso, selection_frequency
+from fusion.classical.lasso import Lasso, LassoPath, fit_lasso, selected_again, selection_frequency
 from fusion.classical.rows import Outcomes
 from fusion.storage import array_digest, content_key
 
@@ -75,9 +75,20 @@ class Selection:
         lasso = Lasso.from_state(found["lasso"])
         return Selected(lasso=replace(lasso, path=_path(found["path"])))
 
-    def choose(self, X: NDArray[np.float64], outcomes: Outcomes, *, by_lasso: bool) -> NDArray[np.intp]:
-        """Columns (ascending) that the filters leave, or that the LASSO keeps of them."""
-        return self.select(X, outcomes).columns if by_lasso else self.filter(X, outcomes)
+    def again(
+        self, X: NDArray[np.float64], outcomes: Outcomes, rows: NDArray[np.intp], selected: Selected
+    ) -> NDArray[np.intp]:
+        """Columns (ascending) that filters and LASSO keep on some of the rows, at the penalty chosen on all."""
+        return selected_again(
+            X,
+            outcomes.y,
+            rows,
+            outcomes.patients[rows],
+            weights=outcomes.weights,
+            lasso=selected.lasso,
+            l1_ratio=self.settings["l1_ratio"],
+            keep=self._keep(X, outcomes),
+        )
 
     def frequency(self, X: NDArray[np.float64], outcomes: Outcomes, selected: Selected) -> NDArray[np.float64]:
         """(F,) share of patient resamples in which filters and LASSO keep each column; NaN where none are asked for."""

@@ -176,7 +176,7 @@ def _harmonization(run: FinishedRun) -> Iterator[str]:
 
 
 def _is_without_radiomics(run: FinishedRun) -> bool:
-    return run.is_classical and not _has_branch(run, "radiomics")
+    return not _has_branch(run, "radiomics")
 
 
 def _head(run: FinishedRun) -> Iterator[str]:

@@ -200,8 +200,8 @@ def _weight_text(name: str, weights: list[float], run: FinishedRun) -> str:
 def _tuned(run: FinishedRun) -> Iterator[str]:
     if run.grid:
         yield (
-            f"The split’s grid tuned {listed(list(run.grid))} beside: what the configuration says of it, here and "
-            "above, is not what every fold used."
+            f"Each fold chose its own of {listed(list(run.grid))} from the split’s grid: what the sentences above say "
+            "of it is the configuration’s, and not what every fold used."
         )
 
 

@@ -217,7 +217,7 @@ def test_joining_scores_gains_nothing(classical_dir):
 
 def test_branches_of_other_patients_are_not_compared_with_the_model(said):
     def change(metrics):
-        metrics["branches"] = {"clinical": {"auc": estimate(0.95, 0.9, 0.97) | {"n": 99}}}
+        metrics["branches"]["clinical"]["auc"] = estimate(0.95, 0.9, 0.97) | {"n": 99}
         metrics["test"]["auc"] = estimate(0.94, 0.9, 0.97)
 
     assert "gained nothing" not in said(change)

@@ -192,11 +192,13 @@ def test_a_model_without_scores_has_no_branch_of_its_own(
     )
     assert fitted.scores.opinions.shape == (len(data.cohort.cases), 0, 2)
     assert [len(rows) for _, rows in fitted.tables.values()] == [0, 0, 0]
-    write_branches(tmp_path / "branches.csv", fitted.model, fitted.cases, fitted.scores, data.fold)
+    write_branches(tmp_path / "branches.csv", fitted.model, fitted.cases, fitted.scores, fitted.predictions.parts)
     with (tmp_path / "branches.csv").open(newline="") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["case_id", "patient_id", "center", "fold", "part", "label"]
     assert len(rows) == len(data.cohort.cases)
+    # The patients of the validation part are learned from.
+    assert {row[4] for row in rows} == {"train", "test"}
 
 
 def test_a_cohort_without_the_inputs_is_told(data: Any, fit_fold: FitFold) -> None:

@@ -166,3 +166,11 @@ def test_no_interval_leaves_the_range(p):
     assert not error.ci_low < 0
     assert not error.ci_high > 1
     assert not scaled.ci_high > 1
+
+
+def test_probabilities_that_differ_by_rounding_alone_have_no_slope() -> None:
+    labels = np.array([0, 1, 0, 1, 1, 0, 0, 1])
+    rounding = np.array([0, 1, 2, 3, 0, 1, 2, 3]) * 5e-17
+    found = calibration(labels, 0.4411700468679089 + rounding, level=0.95)
+    assert np.isnan(found["calibration_slope"].value)
+    assert np.isfinite(found["calibration_intercept"].value)

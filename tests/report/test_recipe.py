@@ -114,7 +114,8 @@ def test_what_the_cohort_has_nothing_of_is_named_as_left_out_and_nowhere_else(cl
     assert "It has looked at 24 clinical features; every one" in rest
     for word in ("radiomics", "deep", "filter", "Filter"):
         assert word not in rest
-    assert "LASSO was run anew in every cross-validation fold" in rest
+    assert "a LASSO logistic regression, within the score;" in rest
+    assert "The LASSO was run anew in every cross-validation fold" in rest
 
 
 def test_what_one_fold_has_is_part_of_the_model(classical_dir, fake):

@@ -74,7 +74,8 @@ def test_a_branch_that_the_cohort_has_no_input_for_has_empty_columns(data: Any, 
     model = without.fit(trainer__max_epochs=1)
     inputs = model.assemble(cohort.cases, crops=data.crops, features=data.features)
     scores = model.score(inputs, device="cpu")
-    write_branches(tmp_path / "branches.csv", model, cohort.cases, scores, data.fold)
+    parts = [str(data.fold.part_of(case.patient_id)) for case in cohort.cases]
+    write_branches(tmp_path / "branches.csv", model, cohort.cases, scores, parts)
 
     with (tmp_path / "branches.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -21,6 +21,8 @@ from fusion.evaluation.risk_groups import risk_groups
 Patients = Sequence[object] | NDArray[np.int64] | None
 # A probability of exactly 0 or 1 has no logit; this is about what a softmax in float32 can still tell from them.
 _NEAREST_TO_CERTAIN = 1e-6
+# Logits that are closer differ by rounding.
+_SAME_LOGIT = 1e-9
 
 
 class ReliabilityBin(NamedTuple):
@@ -114,7 +116,7 @@ def calibration(
 
     Returns:
         ``calibration_intercept`` and ``calibration_slope``; NaN where a label is missing, and the slope also where
-        the labels are perfectly separated or all probabilities equal: no finite slope fits best then.
+        the labels are perfectly separated or all probabilities equal but for rounding: no finite slope fits best then.
     """
     index = patient_index(patients, len(labels01))
     n_patients = len(np.unique(index))
@@ -123,7 +125,7 @@ def calibration(
     if len(np.unique(labels01)) < 2:
         return {"calibration_intercept": undefined(n_patients), "calibration_slope": undefined(n_patients)}
     intercept = _last_coefficient(ones[:, None], logits, labels01, index, level=level)
-    if _separated(labels01, logits):
+    if _separated(labels01, logits) or np.ptp(logits) < _SAME_LOGIT:
         slope = undefined(n_patients)
     else:
         slope = _last_coefficient(np.stack([ones, logits], axis=1), 0 * logits, labels01, index, level=level)

@@ -128,14 +128,14 @@ def _redundancy(kind: str, each: Mapping[str, Any]) -> str:
 
 def _selection(run: FinishedRun) -> Iterator[str]:
     selection, model = _selection_of(run), run.config["model"]
-    has_scores = "score" in run.inputs.values()
+    n_scores = list(run.inputs.values()).count("score")
     if not _is_penalized(run):
         yield "No feature was selected before the last stage."
         return
     ratio = float(selection["l1_ratio"])
     what = "a LASSO logistic regression" if ratio == 1 else f"an elastic-net logistic regression (L1 part {ratio:g})"
     where = [
-        *(["within each score"] if has_scores else []),
+        *(["within each score" if n_scores > 1 else "within the score"] if n_scores else []),
         *(["over everything that the model takes"] if model.get("select") else []),
     ]
     yield (
@@ -158,8 +158,8 @@ def _anew(run: FinishedRun) -> Iterator[str]:
         if n_bootstrap
         else ""
     )
-    were = "was" if steps == [penalized] else "were"
-    yield f"{_sentence_start(listed(steps))} {were} run anew in every cross-validation fold{resampled}."
+    what = f"The {penalized} was" if steps == [penalized] else f"{_sentence_start(listed(steps))} were"
+    yield f"{what} run anew in every cross-validation fold{resampled}."
 
 
 def _combination(run: FinishedRun) -> Iterator[str]:

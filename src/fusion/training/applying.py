@@ -67,7 +67,7 @@ def score_folds(
         scores = model.score_cases(cases, crops=crops, features=features, accelerator=accelerator)
         parts.append(model.predictions(cases, scores, fold=None))
         tables.append(out_dir / f".branches_{model.fold}.csv")
-        write_branches(tables[-1], model, cases, scores, None)
+        write_branches(tables[-1], model, cases, scores, parts[-1].parts)
     concatenate(tables, out_dir / "branches.csv")
     for table in tables:
         table.unlink()

@@ -162,8 +162,9 @@ class FittedModel:
 
     def facts(self) -> dict[str, Any]:
         """Plain facts of the fit."""
+        candidates = {"radiomics": self.scaler.n_candidates, "clinical": len(self.encoder.inputs)}
         return {
-            "candidates": {"radiomics": self.scaler.n_candidates, "clinical": len(self.encoder.inputs)},
+            "candidates": {name: n for name, n in candidates.items() if name in self.network.names},
             "radiomics_features": len(self.feature_weights()),
             "radiomics_candidates": len(self.scaler.names),
             "clinical_inputs": len(self.encoder.inputs),

@@ -44,7 +44,8 @@ def write_fold(out_dir: Path, *, tuned: TunedFit, fold: Fold, split_sha256: str)
     _write_features(out_dir / "features.csv", model)
     for name, (header, rows) in {**tuned.fit.tables, **model.tables()}.items():
         write_rows(out_dir / name, header, rows)
-    write_branches(out_dir / "branches.csv", model, cases, tuned.fit.scores, fold)
+    # Of a classical model the patients of the validation part are training patients.
+    write_branches(out_dir / "branches.csv", model, cases, tuned.fit.scores, tuned.fit.predictions.parts)
     write_predictions(out_dir / INNER, tuned.inner)
     if tuned.trials:
         write_rows(out_dir / "tuning.csv", *trial_rows(fold.number, tuned.trials))
@@ -56,17 +57,17 @@ def _write_features(path: Path, model: Model) -> None:
     write_rows(path, ("fold", "feature", "weight"), rows)
 
 
-def write_branches(path: Path, model: Model, cases: Sequence[Case], scores: Scores, fold: Fold | None) -> None:
+def write_branches(path: Path, model: Model, cases: Sequence[Case], scores: Scores, parts: Sequence[str]) -> None:
     """``branches.csv``: each case's gates and each branch's own probabilities, empty where the branch is absent."""
     names = branches_heard(model.settings["model"])
     opinions = [branch_column(branch, label) for branch in names for label in model.label_names]
     gates = [f"{_GATE}{branch}" for branch in names]
     header = ("case_id", "patient_id", "center", "fold", "part", "label", *gates, *opinions)
-    write_rows(path, header, _branch_rows(model, cases, scores, fold))
+    write_rows(path, header, _branch_rows(model, cases, scores, parts))
 
 
 def _branch_rows(
-    model: Model, cases: Sequence[Case], scores: Scores, fold: Fold | None
+    model: Model, cases: Sequence[Case], scores: Scores, parts: Sequence[str]
 ) -> Iterator[tuple[object, ...]]:
     # The columns are those of the configuration, so that folds agree also where one of them could not have a branch.
     names = branches_heard(model.settings["model"])
@@ -77,7 +78,6 @@ def _branch_rows(
     if scores.gates is not None:
         gates[:, columns] = scores.gates
     for row, case in enumerate(cases):
-        part = "test" if fold is None else fold.part_of(case.patient_id)
         numbers = (*gates[row].tolist(), *opinions[row].ravel().tolist())
         blank = ("" if np.isnan(number) else number for number in numbers)
-        yield case.case_id, case.patient_id, case.center, model.fold, part, case.label or UNLABELED, *blank
+        yield case.case_id, case.patient_id, case.center, model.fold, parts[row], case.label or UNLABELED, *blank

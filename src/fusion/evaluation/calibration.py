@@ -22,7 +22,7 @@ Patients = Sequence[object] | NDArray[np.int64] | None
 # A probability of exactly 0 or 1 has no logit; this is about what a softmax in float32 can still tell from them.
 _NEAREST_TO_CERTAIN = 1e-6
 # Logits that are closer differ by rounding.
-_SAME_LOGIT = 1e-9
+_SAME_LOGIT = 1e-6
 
 
 class ReliabilityBin(NamedTuple):

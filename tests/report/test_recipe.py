@@ -88,7 +88,7 @@ def test_filters(said, filters, words):
 def test_elastic_net_and_1se(said):
     text = said(lambda config: config["selection"].update({"l1_ratio": 0.5, "lambda": "1se", "n_bootstrap": 0}))
     assert "an elastic-net logistic regression (L1 part 0.5)" in text
-    assert "strongest penalty within one standard error" in text
+    assert "its penalty is the strongest within one standard error" in text
     assert "Filters and elastic net were run anew in every cross-validation fold." in text
     assert "bootstrap" not in text
 

@@ -23,8 +23,8 @@ _IMBALANCE = {
     "(Chawla et al., J Artif Intell Res 2002;16:321).",
 }
 _RULES = {
-    "min": "the least cross-validated deviance (λ.min)",
-    "1se": "the strongest penalty within one standard error of the least deviance (λ.1se)",
+    "min": "that of the least cross-validated deviance (λ.min)",
+    "1se": "the strongest within one standard error of the least deviance (λ.1se)",
 }
 
 
@@ -139,7 +139,7 @@ def _selection(run: FinishedRun) -> Iterator[str]:
         *(["over everything that the model takes"] if model.get("select") else []),
     ]
     yield (
-        f"Features were selected by {what}, {listed(where)}; its penalty is the one of "
+        f"Features were selected by {what}, {listed(where)}; its penalty is "
         f"{_RULES.get(str(selection['lambda']), selection['lambda'])} in {selection['n_folds']}-fold cross-validation "
         "over training patients."
     )

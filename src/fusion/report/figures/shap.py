@@ -94,7 +94,7 @@ def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:
             right.text(strength + 0.03 * top, row, f"{strength:.3g}", fontsize=6.5, va="center", color=MUTED)
         # All may be 0: no input moved any output.
         right.set(xlim=(0, 1.3 * top or 1))
-        right.locator_params(axis="x", nbins=4)
+        right.locator_params(axis="x", nbins=3)
         return figure
 
 

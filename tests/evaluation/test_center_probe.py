@@ -1,4 +1,3 @@
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -143,10 +142,3 @@ def test_several_labels_name_the_one_that_differs_most():
     cases = tuple(replace(case, label="x" if i % 4 else label_of[case.center]) for i, case in enumerate(cohort.cases))
     probe = probe_centers(replace(cohort, cases=cases, label_names=("x", "y", "z")), features, **SETTINGS)
     assert "the share of x is between" in probe.text
-
-
-def test_six_hundred_patients_with_four_hundred_features_are_quick():
-    arguments = make(640, centers="ABCD", shift=0.05, n_features=400)
-    start = time.process_time()
-    probe_centers(*arguments, **(SETTINGS | {"n_components": 50, "n_bootstrap": 2000}))
-    assert time.process_time() - start < 3

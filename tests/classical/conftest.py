@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from number_cohort import config, data, drop, make_data
+from number_cohort import CONFIG, change, config, data, drop, make_data
 from numpy.typing import NDArray
 
 from fusion.classical.fit import Fitting
@@ -18,49 +18,14 @@ from fusion.records import Case, Cohort
 __all__ = ["config", "data", "drop", "make_data"]
 
 N_PX, N_PATIENTS = 32, 24
-DEEP_CONFIG: dict[str, Any] = {
-    "seed": 3,
-    "l1": 0.0,
-    "tabular": {"max_correlation": 0.95, "clip": 5.0},
-    "harmonization": {"name": "none"},
-    "imaging": {"n_px": N_PX, "margin": 0.2, "channels": "image_mask"},
-    "radiomics": {"mode": "2d"},
-    "model": {"name": "deep", "inputs": {"deep": "features"}},
-    "deep": {
-        "network": {
-            "d_embedding": 8,
-            "d_category": 2,
-            "dropout": 0.1,
-            "branch_dropout": 0.0,
-            "branch_loss": 0.0,
-            "label_smoothing": 0.0,
-        }
+DEEP_CONFIG = change(
+    CONFIG,
+    {
+        "model": {"name": "deep", "inputs": {"deep": "features"}},
+        "trainer.max_epochs": 1,
+        "split.validation_fraction": 0.25,
     },
-    "backbone": {"library": "timm", "name": "test_resnet", "weights": "none", "options": {}},
-    "head": {"name": "gated", "d_hidden": 8, "dropout": 0.1},
-    "optimizer": {"lr": 3e-3, "lr_backbone": 1e-3, "lr_gates": 1e-2, "weight_decay": 0.01, "warmup_fraction": 0.1},
-    "trainer": {
-        "accelerator": "cpu",
-        "devices": 1,
-        "precision": "32-true",
-        "max_epochs": 1,
-        "patience": 10,
-        "batch_size": 8,
-        "freeze_epochs": 0,
-        "gradient_clip": 1.0,
-        "augmentation": {
-            "rotate_deg": 5,
-            "scale": 0.05,
-            "shift": 0.02,
-            "flip": 0.5,
-            "gain": 0.05,
-            "contrast": 0.1,
-            "gamma": 0.1,
-            "speckle": 0.02,
-        },
-    },
-    "split": {"name": "holdout", "validation_fraction": 0.25},
-}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

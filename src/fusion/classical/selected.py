@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,7 +73,7 @@ class Selection:
 
         found = kept(self.cache_dir / "selection", self._key("lasso", X, outcomes, **settings), compute=compute)
         lasso = Lasso.from_state(found["lasso"])
-        return Selected(lasso=replace(lasso, path=_path(found["path"])))
+        return Selected(lasso=lasso.with_path(_path(found["path"])))
 
     def again(
         self, X: NDArray[np.float64], outcomes: Outcomes, rows: NDArray[np.intp], selected: Selected

@@ -41,3 +41,11 @@ def test_shifted_probabilities_by_elkans_formula():
     expected = to * (p - p * b) / (b - p * b + to * p - b * to)
     assert at_prevalence(p, fitted=b, true=to) == pytest.approx(expected)
     assert at_prevalence(np.array([0.5]), fitted=0.5, true=0.1) == pytest.approx([0.1])
+
+
+def test_a_shift_never_leaves_the_range_by_rounding() -> None:
+    rng = np.random.default_rng(0)
+    for fitted, true in rng.uniform(0.05, 0.95, (200, 2)):
+        shifted = at_prevalence(np.linspace(0, 1, 36), fitted=fitted, true=true)
+        assert (shifted[0], shifted[-1]) == (0, 1)
+        assert np.all((shifted >= 0) & (shifted <= 1))

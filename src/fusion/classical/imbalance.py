@@ -54,7 +54,8 @@ def at_prevalence(probabilities: Floats, *, fitted: float, true: float) -> Float
         fitted, true: In (0, 1).
     """
     odds = true / (1 - true) * (1 - fitted) / fitted
-    return probabilities * odds / (probabilities * odds + 1 - probabilities)
+    # The brackets keep it in [0, 1]: from left to right the sum can fall below its first term by rounding.
+    return probabilities * odds / (probabilities * odds + (1 - probabilities))
 
 
 def _with_synthetic_rows(X: Floats, y: Labels, weights: Floats, seed: int) -> tuple[Floats, Labels, Floats]:

@@ -13,6 +13,8 @@ from fusion.errors import FusionError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lightning import Callback
+    from lightning.pytorch.loggers import Logger
     from omegaconf import DictConfig
 
     from fusion.imaging.store import Crops
@@ -33,8 +35,8 @@ def main(config: DictConfig) -> None:
         else:
             from fusion.runs.folder import RunFolder
 
-            require_only(HydraConfig.get().overrides.task, "resume", "fold")
-            train(RunFolder.open(out_dir).config | {"fold": config.fold}, out_dir)
+            require_only(HydraConfig.get().overrides.task, "resume", "fold", "report")
+            train(RunFolder.open(out_dir).config | {"fold": config.fold, "report": config.report}, out_dir)
 
 
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
@@ -55,7 +57,11 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
     from fusion.runs.model import branches_taken, is_classical
     from fusion.splits.folds import every_fold, make_folds
+    from fusion.sweeps.pruning import report_fold
+    from fusion.sweeps.records import sweep_of
     from fusion.tabular.harmonize import check_harmonization
+    from fusion.tracking.check import check_logger
+    from fusion.tracking.evaluation import track_run
     from fusion.training.devices import describe_device
     from fusion.training.tuning import grid_settings, with_setting
 
@@ -65,6 +71,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         check_classical(with_setting(config, setting))
     check_calibration(config["calibration"]["name"])
     check_stability(config["stability"])
+    check_logger(config["logger"])
     run = RunFolder.begin(out_dir, config)
     manifest = Manifest(run)
     manifest.record(
@@ -103,13 +110,16 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
         with manifest.stage(f"fold_{fold.number}"):
             train_fold(cohort, fold, crops, features, config, run)
             manifest.record(features_looked_at={f"fold_{fold.number}": run.candidates(fold.number)})
+        report_fold(run.path, n_folds=len(folds))
     # One process at a time: the last of them to come here sees the folds of all.
     with run.lock("evaluation"):
         with manifest.stage("evaluation"):
             metrics = evaluate_run(run, config, cohort, folds, features)
-        with manifest.stage("report"):
-            report = write_report(out_dir)
-    print_summary(metrics, title=config["name"], written=report)
+        if config["report"]:
+            with manifest.stage("report"):
+                report = write_report(out_dir)
+            print_summary(metrics, title=config["name"], written=report)
+        track_run(run, config=config, metrics=metrics, sweep=sweep_of(run.path))
 
 
 def train_fold(
@@ -123,50 +133,63 @@ def train_fold(
     from fusion.evaluation.thresholds import choose_thresholds
     from fusion.explanation.write import write_explanations
     from fusion.runs.model import is_classical
+    from fusion.sweeps.pruning import pruning_callbacks
+    from fusion.sweeps.records import sweep_of
+    from fusion.tracking.fold import track_fold
     from fusion.training.learning_curve import fit_learning_curve
     from fusion.training.outputs import write_fold
     from fusion.training.tuning import fit_tuned, with_setting
 
-    def fit(part: Fold, settings: Mapping[str, Any], title: str) -> FoldFit:
-        # The fold's own fit is logged, those within it are not: they are seen in tuning.csv.
-        fold_dir = None if title else run.fold(fold.number)
-        shown = f"fold {fold.number}{title and f', {title}'}"
-        if is_classical(settings["model"]):
-            return fit_classical_fold(
-                cohort, part, outer=fold, crops=crops, features=features, config=settings, title=shown, is_own=not title
-            )
-        return fit_and_score(cohort, part, crops, features, settings, title=shown, fold_dir=fold_dir)
+    settings = Settings.from_config(config["evaluation"], seed=config["seed"])
+    fold_dir = run.fold(fold.number)
 
     def score(inner: Predictions) -> float:
         return inner_score(pool_cases(inner), settings=settings)
 
-    settings = Settings.from_config(config["evaluation"], seed=config["seed"])
-    tuned = fit_tuned(cohort, fold, config=config, fit=fit, score=score)
-    tuned = tuned.calibrated(config["calibration"]["name"])
-    points = settings.operating_points
-    thresholds = choose_thresholds(pool_cases(tuned.inner), part="validation", operating_points=points)
-    tuned = tuned.with_thresholds(thresholds, primary=settings.threshold)
+    with track_fold(config, fold_dir=fold_dir, sweep=sweep_of(run.path), label_names=cohort.label_names) as tracking:
 
-    test = [row for row, case in enumerate(tuned.fit.cases) if case.patient_id in fold.test]
-    write_explanations(
-        run.fold(fold.number),
-        images_dir=run.path / "attributions" / "images",
-        model=tuned.fit.model,
-        cases=[tuned.fit.cases[row] for row in test],
-        probabilities=tuned.fit.scores.probabilities[test, -1],
-        crops=crops,
-        features=features,
-        settings=config["explain"],
-    )
-    fit_learning_curve(
-        cohort,
-        fold,
-        shares=settings.learning_curve,
-        config=with_setting(config, tuned.setting),
-        fit=fit,
-        out_dir=run.fold(fold.number),
-    )
-    write_fold(run.fold(fold.number), tuned=tuned, fold=fold, split_sha256=run.split_sha256)
+        def fit(part: Fold, tried: Mapping[str, Any], title: str) -> FoldFit:
+            shown = f"fold {fold.number}{title and f', {title}'}"
+            is_own = not title
+            if is_classical(tried["model"]):
+                return fit_classical_fold(
+                    cohort, part, outer=fold, crops=crops, features=features, config=tried, title=shown, is_own=is_own
+                )
+            # The fold's own fit is tracked, those within it are not: they are seen in tuning.csv.
+            own = {
+                "loggers": tracking.loggers,
+                "callbacks": [*tracking.callbacks, *pruning_callbacks(run.path, config)],
+                "fold_dir": fold_dir,
+            }
+            return fit_and_score(cohort, part, crops, features, tried, title=shown, **(own if is_own else {}))
+
+        tuned = fit_tuned(cohort, fold, config=config, fit=fit, score=score)
+        tuned = tuned.calibrated(config["calibration"]["name"])
+        points = settings.operating_points
+        thresholds = choose_thresholds(pool_cases(tuned.inner), part="validation", operating_points=points)
+        tuned = tuned.with_thresholds(thresholds, primary=settings.threshold)
+
+        test = [row for row, case in enumerate(tuned.fit.cases) if case.patient_id in fold.test]
+        write_explanations(
+            fold_dir,
+            images_dir=run.path / "attributions" / "images",
+            model=tuned.fit.model,
+            cases=[tuned.fit.cases[row] for row in test],
+            probabilities=tuned.fit.scores.probabilities[test, -1],
+            crops=crops,
+            features=features,
+            settings=config["explain"],
+        )
+        fit_learning_curve(
+            cohort,
+            fold,
+            shares=settings.learning_curve,
+            config=with_setting(config, tuned.setting),
+            fit=fit,
+            out_dir=fold_dir,
+        )
+        write_fold(fold_dir, tuned=tuned, fold=fold, split_sha256=run.split_sha256)
+        tracking.finish(tuned, fold=fold, checkpoint=fold_dir / "model.ckpt")
 
 
 def fit_and_score(
@@ -177,15 +200,14 @@ def fit_and_score(
     config: Mapping[str, Any],
     *,
     title: str,
-    fold_dir: Path | None,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+    fold_dir: Path | None = None,
 ) -> FoldFit:
-    """Fit on a fold's training part and score all of its patients; log into ``fold_dir`` where one is given."""
-    from contextlib import ExitStack
-
+    """Fit on a fold's training part and score all of its patients; what is measured on the way goes to ``fold_dir``."""
     from fusion.radiomics.stability import COLUMNS, measure_stability
     from fusion.runs.tables import write_rows
     from fusion.training.fit import fit_fold
-    from fusion.training.loggers import open_loggers
     from fusion.training.tuning import FoldFit
 
     extracted = {*features.case_ids}
@@ -198,18 +220,17 @@ def fit_and_score(
     if fold_dir and stability:
         rows = ((fold.number, *row) for row in stability.rows())
         write_rows(fold_dir / "stability.csv", ("fold", *COLUMNS), rows)
-    with ExitStack() as stack:
-        loggers = stack.enter_context(open_loggers(config, fold_dir=fold_dir)) if fold_dir else []
-        model = fit_fold(
-            cohort,
-            fold=fold,
-            crops=crops,
-            features=features,
-            stable=stability.features if stability else None,
-            config=config,
-            loggers=loggers,
-            title=title,
-        )
+    model = fit_fold(
+        cohort,
+        fold=fold,
+        crops=crops,
+        features=features,
+        stable=stability.features if stability else None,
+        config=config,
+        loggers=loggers,
+        callbacks=callbacks,
+        title=title,
+    )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
     scores = model.score_cases(cases, crops=crops, features=features, accelerator=config["trainer"]["accelerator"])
     return FoldFit(model=model, cases=cases, scores=scores, predictions=model.predictions(cases, scores, fold=fold))

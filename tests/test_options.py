@@ -148,7 +148,7 @@ def few_evaluations(explain: dict[str, Any]) -> dict[str, Any]:
     if explain["name"] == "none":
         return explain
     inputs = {"n_cases": 1, "n_background": 2, "max_evaluations": 20}
-    return {**explain, "n_cases": 1, "n_steps": 2, "inputs": inputs}
+    return {**explain, "n_cases": 1, "n_steps": 2, "inputs": inputs, "network": inputs}
 
 
 @pytest.mark.parametrize("option", [marked(option) for option in OPTIONS])

@@ -9,14 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fusion.errors import FusionError
+from fusion.errors import FusionError, Pruned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from omegaconf import DictConfig
 
-_INTERRUPTED = 130
+# Exit status of a command that the user ended, as shells have it.
+INTERRUPTED = 130
+# Of one that a search gave up, since its inner scores promised less than others'.
+PRUNED = 75
 _MISSING = "???"
 _LONGEST_NAME = 200  # in bytes; files within have names, too
 
@@ -64,6 +67,12 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
+def as_override(key: str, value: object) -> str:
+    """``key='value'`` as Hydra reads it on a command line, whatever is in the value."""
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{text}'"
+
+
 def require_only(overrides: Sequence[str], *allowed: str) -> None:
     """Refuse values on the command line that would have no effect.
 
@@ -95,7 +104,7 @@ def _missing_keys(content: Any, where: str = "") -> Iterator[str]:
 
 @contextmanager
 def messages_for_people() -> Iterator[None]:
-    """Print what the user can mend without a traceback, and leave with status 1."""
+    """Print what the user can mend without a traceback, and leave with status 1; a search that gave up has its own."""
     # Third-party advice about third-party internals: nothing that a user of this program can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -104,6 +113,9 @@ def messages_for_people() -> Iterator[None]:
     except FusionError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(1)
+    except Pruned as reason:
+        print(reason, file=sys.stderr)
+        sys.exit(PRUNED)
 
 
 @contextmanager
@@ -115,7 +127,7 @@ def resumable(run_dir: Path) -> Iterator[None]:
         if not _is_interrupt(error):
             raise
         print(f"\ninterrupted: {_what_is_kept(run_dir)}", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -54,3 +54,7 @@ class InputError(FusionError):
     def __reduce__(self) -> tuple[type[Self], tuple[str, tuple[Problem, ...], str]]:
         # Workers raise it across processes; an exception is otherwise made again from its message alone.
         return type(self), (self.subject, self.problems, self.advice)
+
+
+class Pruned(Exception):  # noqa: N818  # It is no error.
+    """A run was given up, since its inner scores promise less than those of the runs before."""

@@ -62,6 +62,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock that processes share; it is free again when its process ends, however it ends.
+
+    Args:
+        path: Of the lock's own file.
+        wait: False to go on without it where another process holds it.
+
+    Yields:
+        Whether it is held.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write plain content as indented JSON, whole or not at all.
 

@@ -177,7 +177,7 @@ def test_the_best_by_inner_auc_is_chosen_whatever_the_test_patients_say(study: C
     }
     assert result["not_ranked_by_inner"] == []
     assert result["inputs"]["model"] == "vit"
-    assert "attributions/radiomics.csv" in result["inputs"]["absent"]
+    assert "attributions/inputs.csv" in result["inputs"]["absent"]
 
 
 def test_the_inputs_are_those_of_the_best_by_inner_auc(study: Callable[..., Any]) -> None:

@@ -47,6 +47,7 @@ def test_of_a_classical_model_the_mean_over_cases_and_folds(tmp_path: Path) -> N
     assert [of["strength"] for of in ranking] == pytest.approx([0.8, 0.4, 1 / 3])
     assert found == {
         "method": "shap",
+        "inputs_of": "final stage",
         "unit": "logit",
         "n_cases": 3,
         "n_folds": 2,
@@ -58,11 +59,22 @@ def test_of_a_classical_model_the_mean_over_cases_and_folds(tmp_path: Path) -> N
     assert rank(tmp_path, CLASSICAL, n_shown=1)["n_inputs"] == 3
 
 
-def test_of_the_network_both_tables_and_cases_that_are_in_one_only(tmp_path: Path) -> None:
+def test_of_the_network_the_shap_values_of_its_tabular_inputs(tmp_path: Path) -> None:
+    # Case 2 lacks its radiomics: the feature moved nothing there.
+    rows = ("1,0,energy,0.3,1e-8,probability", "1,0,age,-0.1,1e-8,probability", "2,0,age,0.1,0,probability")
+    write(tmp_path, "inputs", *rows, header=f"{HEADER},unit")
+    write(tmp_path, "clinical", "1,0,stale,9,0.1")
+    found = rank(tmp_path, NETWORK)
+    assert (found["method"], found["inputs_of"]) == ("shap", "tabular branches")
+    assert (found["unit"], found["n_cases"]) == ("probability", 2)
+    assert [(of["name"], of["strength"]) for of in found["ranking"]] == [("energy", 0.15), ("age", 0.1)]
+
+
+def test_of_an_older_network_integrated_gradients_and_cases_that_are_in_one_table_only(tmp_path: Path) -> None:
     write(tmp_path, "radiomics", "1,0,energy,0.6,0.1")
     write(tmp_path, "clinical", "1,0,age,0.5,0.1", "2,0,age,-0.5,0.2")
-    write(tmp_path, "inputs", "1,0,stale,9,0,logit", header=f"{HEADER},unit")
     found = rank(tmp_path, NETWORK)
+    assert found["inputs_of"] == "tabular branches"
     assert (found["method"], found["unit"], found["n_cases"]) == ("integrated_gradients", "logit", 2)
     assert [(of["name"], of["strength"]) for of in found["ranking"]] == [("age", 0.5), ("energy", 0.3)]
 
@@ -71,10 +83,7 @@ def test_of_the_network_both_tables_and_cases_that_are_in_one_only(tmp_path: Pat
     ("config", "reason"),
     [
         (CLASSICAL, "attributions/inputs.csv: explain=none."),
-        (
-            NETWORK,
-            "attributions/radiomics.csv or attributions/clinical.csv: explain=none, or it has no tabular branch.",
-        ),
+        (NETWORK, "attributions/inputs.csv: explain=none, or it has no tabular branch."),
     ],
 )
 def test_a_run_without_tables_has_a_reason(config: dict[str, Any], reason: str, tmp_path: Path) -> None:

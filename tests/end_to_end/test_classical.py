@@ -70,7 +70,7 @@ def test_its_folder_is_all_that_prediction_needs(
 def test_a_classifier_is_one_file_and_a_sweep_compares_it(command: Any, tiny: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "mine/classifier").mkdir(parents=True)
     (tmp_path / "mine/classifier/lda.yaml").write_text(LDA)
-    sweep = ("-m", "model=clinical", "classifier=lda,lr", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    sweep = ("-m", "model=clinical", "classifier=lda,lr", "sweep.test=all", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     command("train.py", "--config-dir", tmp_path / "mine", *sweep, *tiny, "split.n_inner_folds=3").succeeded()
     comparison = json.loads((tmp_path / "sweep/comparison/comparison.json").read_text())
     assert {model["name"] for model in comparison["models"]} == {"lda", "lr"}
@@ -90,3 +90,25 @@ def test_what_cannot_be_fitted_is_told_before_any_work(command: Any, tiny: tuple
         assert told in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (run / "split.csv").exists()
+
+
+def test_of_several_backbones_the_better_by_inner_auc_is_kept(
+    command: Any, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    import torch
+
+    names = ("test_efficientnet", "test_resnet")
+    grid = f"+split.grid=[{{backbone.name: [{', '.join(names)}]}}]"
+    command(
+        "train.py", "model=deep", *tiny, *SMALL, "split.n_inner_folds=2", grid, f"hydra.run.dir={tmp_path / 'run'}"
+    ).succeeded()
+    aucs: dict[str, list[float]] = {}
+    for row in rows_of(tmp_path / "run/tuning.csv"):
+        aucs.setdefault(row["backbone.name"], []).append(float(row["auc"]))
+    assert {name: len(values) for name, values in aucs.items()} == dict.fromkeys(names, 2)
+    # Of equally good ones the first.
+    better = max(names, key=lambda name: sum(aucs[name]))
+    assert json.loads((tmp_path / "run/fold_0/fold.json").read_text())["setting"] == {"backbone.name": better}
+    checkpoint = torch.load(tmp_path / "run/fold_0/model.ckpt", weights_only=True)
+    embedder = checkpoint["entries"]["deep"]["block"]["embedder"]
+    assert embedder["settings"]["backbone"]["name"] == better

@@ -28,7 +28,9 @@ def test_every_file_of_the_run_folder_is_there(trained: Path) -> None:
         "attributions/branches.csv",
         "attributions/radiomics.csv",
         "attributions/clinical.csv",
+        "attributions/inputs.csv",
         "figures/roc.svg",
+        "figures/shap.svg",
         "report.html",
     ):
         assert (trained / name).stat().st_size > 0, name

@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from number_cohort import make_data
 
 from fusion.calibration.identity import Identity
 from fusion.imaging.store import Crops
 from fusion.records import Case, ClinicalColumn, FeatureTable
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.background import Background
 from fusion.training.fitted import FittedModel, network_for
+from fusion.training.inputs import assemble_inputs
+
+__all__ = ["make_data"]
 
 COLUMNS = (ClinicalColumn(name="age", kind="number", unit="years"), ClinicalColumn(name="shape", kind="category"))
 
@@ -92,6 +97,9 @@ def make_example(tmp_path: Path) -> Callable[..., Example]:
             "head": {"name": "gated", "d_hidden": 8, "dropout": 0.0},
             "imaging": {"n_px": 32, "channels": "image_mask"},
         }
+        train = assemble_inputs(
+            cases, crops=crops, features=features, encoder=encoder, scaler=scaler, label_names=label_names
+        )
         torch.manual_seed(0)
         network = network_for(settings, encoder, scaler, len(label_names), pretrained=False).eval()
         model = FittedModel(
@@ -99,6 +107,7 @@ def make_example(tmp_path: Path) -> Callable[..., Example]:
             settings=settings,
             encoder=encoder,
             scaler=scaler,
+            background=Background.of(train, network.names),
             label_names=label_names,
             prior_shift=tuple(np.log(np.arange(1, len(label_names) + 1) / 2).tolist()),
             calibrator=Identity(),

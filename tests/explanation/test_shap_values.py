@@ -40,6 +40,7 @@ def explain(stage: Stage, background: Floats, rows: Floats, **settings: Any) -> 
     return explain_inputs(
         stage,
         names=[f"input {i}" for i in range(n_inputs)],
+        owners=np.arange(n_inputs),
         background=background,
         rows=rows,
         case_ids=[f"case {i}" for i in range(n_rows)],
@@ -143,8 +144,8 @@ def test_the_background_is_a_sample_with_the_mean_output_of_all() -> None:
     stage = Stage(lambda x: x[:, 0])
     (value,) = explain(stage, background[::-1], np.array([[1.0]]), n_background=10).values[0]
     assert value == pytest.approx(1 - background.mean(), abs=0.006)
-    # The rows, the background, and the two mixtures of the row with 10 of them.
-    assert stage.n_rows == 1 + 100 + 2 * 10 + 10
+    # The row, the background, and the two mixtures of the row with 10 of them.
+    assert stage.n_rows == 1 + 100 + 2 * 10
 
 
 def test_permutations_explain_some_rows_spread_over_the_outputs() -> None:
@@ -177,6 +178,7 @@ def test_shapes_that_do_not_fit_are_refused(background: tuple[int, int], rows: t
         explain_inputs(
             Stage(lambda x: x[:, 0]),
             names=["a", "b"],
+            owners=np.arange(2),
             background=np.zeros(background),
             rows=np.zeros(rows),
             case_ids=["1", "2"],

@@ -1,5 +1,6 @@
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 from fusion.explanation.integrated_gradients import explain
 from fusion.explanation.write import write_explanations
 
-FAST = {"name": "integrated_gradients", "n_cases": 4, "n_steps": 4}
+SAMPLING = {"n_cases": 4, "n_background": 4, "max_evaluations": 64}
+FAST = {"name": "fast", "n_cases": 4, "n_steps": 4, "network": SAMPLING}
 
 
 def write(example: Any, out_dir: Path, settings: dict[str, Any]) -> None:
@@ -46,6 +48,31 @@ def test_tables_and_pictures_of_the_spread_cases(make_example: Callable[..., Any
         assert all(np.isfinite(float(row["completeness_error"])) for row in rows)
     pictures = sorted(path.name for path in (tmp_path / "fold_0/images").iterdir())
     assert pictures == ["case 0.png", "case 2.png", "case 3.png", "case 5.png"]
+
+
+def test_shap_values_of_the_tabular_inputs_of_the_cases_that_have_them(
+    make_example: Callable[..., Any], tmp_path: Path
+) -> None:
+    write(make_example(), tmp_path / "fold_0", FAST | {"network": SAMPLING | {"n_cases": 6}})
+    rows = read(tmp_path / "fold_0/inputs.csv")
+    assert list(rows[0]) == ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+    assert {(row["fold"], row["unit"]) for row in rows} == {("0", "probability")}
+    by_case: dict[str, list[str]] = {}
+    for row in rows:
+        by_case.setdefault(row["case_id"], []).append(row["name"])
+        assert np.isfinite(float(row["value"]))
+    features = [f"feature {k}" for k in range(4)]
+    # Case 1 lacks its radiomics, case 2 its clinical row.
+    assert by_case.pop("case 1") == ["age", "shape"]
+    assert by_case.pop("case 2") == features
+    assert by_case == {f"case {k}": [*features, "age", "shape"] for k in (0, 3, 4, 5)}
+
+
+def test_a_network_of_the_image_alone_has_no_such_table(make_example: Callable[..., Any], tmp_path: Path) -> None:
+    example = make_example(branches=("image",))
+    write(replace(example, cases=(example.cases[0], *example.cases[3:])), tmp_path, FAST)
+    assert not (tmp_path / "inputs.csv").exists()
+    assert (tmp_path / "images").exists()
 
 
 def test_a_case_without_an_image_has_no_picture(make_example: Callable[..., Any], tmp_path: Path) -> None:

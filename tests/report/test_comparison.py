@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fusion.report.comparison import write_comparison
-from fusion.report.comparison_notes import inner_note, input_caption, not_ranked_note
+from fusion.report.comparison_notes import inner_note, input_caption, input_unit, not_ranked_note
 from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, warnings
 from fusion.report.figures.comparison import plan_comparison
@@ -91,6 +91,7 @@ def content() -> dict[str, Any]:
         "inputs": {
             "model": "ours",
             "method": "shap",
+            "inputs_of": "final stage",
             "unit": "logit",
             "n_cases": 252,
             "n_folds": 5,
@@ -449,7 +450,12 @@ def test_folds_without_an_input_are_said(content: dict[str, Any], capsys: pytest
 
 
 def test_inputs_of_the_network_say_by_what_method(content: dict[str, Any], tmp_path: Path) -> None:
-    content["inputs"] |= {"method": "integrated_gradients", "n_inputs": 2, "n_folds": 1}
+    content["inputs"] |= {"inputs_of": "tabular branches", "unit": "probability"}
+    caption = input_caption(content["inputs"])
+    assert "SHAP values of the radiomics and clinical inputs against training patients" in caption
+    assert "every patient’s image being what it is: what the image itself moved is not in it." in caption
+    assert input_unit(content["inputs"]) == "Mean absolute SHAP value (probability)"
+    content["inputs"] |= {"method": "integrated_gradients", "unit": "logit", "n_inputs": 2, "n_folds": 1}
     page = Page(write_comparison(content, tmp_path))
     assert "Mean absolute integrated gradient (log-odds)" in page.text
     assert "what the pixels of the image moved is not in it" in page.text

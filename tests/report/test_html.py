@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from fusion.errors import InputError
-from fusion.report.figures.write import _of_classical
+from fusion.report.figures.write import _of_classical, _of_network
 from fusion.report.html import write_report
 from fusion.report.metric_names import METRIC_NAMES
+from fusion.report.run_folder import read_run
 
 SECTIONS = ("headline", "centers", "branches-alone", "reader-differences", "reader-cuts", "center-probe")
 SECTIONS += ("subgroup-figures", "mistakes", "published")
@@ -350,6 +351,20 @@ def test_a_classical_run_has_its_own_section_and_figures(classical_dir):
     metrics = json.loads((classical_dir / "metrics.json").read_text())
     alone = [*(block["auc"] for block in metrics["branches"].values()), metrics["test"]["auc"]]
     assert page.values["branches-alone"] == [x for estimate in alone for x in figures_of(estimate)]
+
+
+def test_shap_values_of_a_network_stand_with_its_branches(run_dir, fake, monkeypatch):
+    header = ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+    rows = [["1", 0, "age", 0.1, 0.0, "probability"], ["1", 0, "energy", -0.2, 0.0, "probability"]]
+    fake.write_csv(run_dir / "attributions" / "inputs.csv", header, rows)
+    edit(run_dir, "config.yaml", lambda config: config.update(model={"name": "fusion", "branches": ["clinical"]}))
+    plans = [plan for plan in _of_network(read_run(run_dir)) if plan.name in ("shap", "attribution_radiomics")]
+    monkeypatch.setattr("fusion.report.figures.write._plans", lambda run: iter(plans))
+    page = Page(write_report(run_dir))
+    known = ("figure-shap", "figure-attribution_radiomics", "gallery")
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id") in known]
+    assert ids == ["figure-shap", "figure-attribution_radiomics", "gallery"]
+    assert "SHAP value (probability)" in page.text
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -36,6 +36,22 @@ def test_a_saved_model_gives_the_same_scores(data: Any, tmp_path: Path, settings
     for name in ("settings", "encoder", "scaler", "label_names", "prior_shift", "fold"):
         assert getattr(again, name) == getattr(model, name), name
     assert again.feature_weights() == model.feature_weights()
+    assert len(again.background) > 10
+    assert np.array_equal(again.background.radiomics, model.background.radiomics)
+    assert np.array_equal(again.background.clinical, model.background.clinical)
+
+
+def test_a_checkpoint_of_before_there_was_a_background_scores_all_the_same(
+    data: Any, model: FittedModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.ckpt"
+    model.save(path, split_sha256="abc")
+    content = torch.load(path, weights_only=True)
+    del content["background"]
+    torch.save(content, path)
+    older = FittedModel.load(path)
+    assert len(older.background) == 0
+    np.testing.assert_array_equal(data.probabilities(older), data.probabilities(model))
 
 
 def test_a_checkpoint_holds_nothing_but_tensors_and_plain_values(model: FittedModel, tmp_path: Path) -> None:

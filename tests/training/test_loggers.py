@@ -48,7 +48,7 @@ def test_a_fold_that_is_fitted_again_replaces_its_metrics(
 def test_tensorboard_holds_the_same_beside_it(data: Any, config: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
-    with open_loggers(config({"logger.name": "tensorboard"}), fold_dir=tmp_path / "fold_0") as loggers:
+    with open_loggers(config({"logger": {"tensorboard": {}}}), fold_dir=tmp_path / "fold_0") as loggers:
         data.fit(loggers=loggers, trainer__max_epochs=2)
     events = EventAccumulator(str(tmp_path / "fold_0/tensorboard")).Reload()
     losses = [event.value for event in events.Scalars("validation/loss")]
@@ -76,7 +76,7 @@ socket.socket.connect = local_only
 from fusion.training.loggers import open_loggers
 
 fold_dir = Path(sys.argv[1]) / "fold_0"
-config = {"name": "numbers", "logger": {"name": "wandb", "project": "fusion", "mode": "offline"}}
+config = {"name": "numbers", "logger": {"wandb": {"project": "fusion", "mode": "offline"}}}
 try:
     with open_loggers(config, fold_dir=fold_dir) as loggers:
         _, wandb_logger = loggers

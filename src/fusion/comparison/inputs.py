@@ -12,7 +12,8 @@ from fusion.errors import FusionError
 from fusion.runs.folder import RunFolder
 from fusion.runs.model import is_classical
 
-_CLASSICAL, _NETWORK = ("inputs",), ("radiomics", "clinical")
+# SHAP values, and what a network of before there were any of it has in their place.
+_SHAP, _GRADIENTS = ("inputs",), ("radiomics", "clinical")
 
 
 class _Row(NamedTuple):
@@ -27,8 +28,9 @@ class _Row(NamedTuple):
 def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[str, Any]:
     """The strongest inputs of a model, by the mean absolute attribution over the explained cases of all folds.
 
-    An input that a case has no row of (it was not selected in that fold, or moved nothing) counts as 0 there. Cases of
-    a fold whose final stage has no input at all have no rows and do not count.
+    They are the inputs of a classical model's final stage, or of the network's tabular branches. An input that a case
+    has no row of (it was not selected in that fold, the case lacks its branch, or it moved nothing) counts as 0 there.
+    Cases of a fold whose final stage has no input at all have no rows and do not count.
 
     Args:
         run: The run folder.
@@ -36,7 +38,8 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
         n_shown: How many inputs.
 
     Returns:
-        ``{"method": "shap" | "integrated_gradients", "unit": "logit" | "probability", "n_cases", "n_folds",
+        ``{"method": "shap" | "integrated_gradients", "inputs_of": "final stage" | "tabular branches",
+        "unit": "logit" | "probability", "n_cases", "n_folds",
         "n_folds_without_input": finished folds beside these whose final stage has none, "n_inputs",
         "completeness_error": the largest, "ranking": [{"name", "strength", "n_folds"}]}``, or ``{"absent": why}``.
 
@@ -45,23 +48,25 @@ def rank_inputs(run: Path, config: Mapping[str, Any], *, n_shown: int) -> dict[s
     """
     model = config.get("model")
     of_stages = isinstance(model, Mapping) and is_classical(model)
-    paths = [run / "attributions" / f"{name}.csv" for name in (_CLASSICAL if of_stages else _NETWORK)]
-    rows = [row for path in paths if path.is_file() for row in _read(path)]
+    method = "shap"
+    rows = _read_all(run, _SHAP)
+    if not rows and not of_stages:
+        method, rows = "integrated_gradients", _read_all(run, _GRADIENTS)
     n_empty, n_finished = _folds_without_input(run)
     if not rows:
-        missing = " or ".join(f"attributions/{path.name}" for path in paths)
         why = "explain=none" if of_stages else "explain=none, or it has no tabular branch"
         if n_empty:
             why = f"in {n_empty} of {n_finished} folds its final stage has no input" + (
                 f"; for the others {why}" if n_empty < n_finished else ""
             )
-        return {"absent": f"The run has no attributions in {missing}: {why}."}
+        return {"absent": f"The run has no attributions in attributions/inputs.csv: {why}."}
     units = sorted({row.unit for row in rows})
     if len(units) > 1:
         return {"absent": f"The attributions of the folds are in different units ({', '.join(units)})."}
     ranking = _ranking(rows)
     return {
-        "method": "shap" if of_stages else "integrated_gradients",
+        "method": method,
+        "inputs_of": "final stage" if of_stages else "tabular branches",
         "unit": units[0],
         "n_cases": len({row.case for row in rows}),
         "n_folds": len({row.fold for row in rows}),
@@ -88,6 +93,11 @@ def _ranking(rows: Sequence[_Row]) -> list[dict[str, Any]]:
         folds.setdefault(row.name, set()).add(row.fold)
     ranked = sorted(totals, key=lambda name: (-totals[name], name))
     return [{"name": name, "strength": totals[name] / n_cases, "n_folds": len(folds[name])} for name in ranked]
+
+
+def _read_all(run: Path, names: Sequence[str]) -> list[_Row]:
+    paths = [run / "attributions" / f"{name}.csv" for name in names]
+    return [row for path in paths if path.is_file() for row in _read(path)]
 
 
 def _read(path: Path) -> list[_Row]:

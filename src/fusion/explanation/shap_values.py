@@ -1,4 +1,4 @@
-"""SHAP values of the inputs of a classical model's final stage."""
+"""SHAP values of the inputs of a model: of a classical model's final stage, or of the network's tabular branches."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ _MOST_LOG_ODDS = 36.0
 _CHUNK_ELEMENTS = 4_000_000
 
 
-class FinalStage(Protocol):
-    """What is explained: ``fusion.classical.classifier.Classifier``, or anything that answers like it."""
+class Explained(Protocol):
+    """What is explained: ``fusion.classical.model.CalibratedOutput``, or anything that answers like it."""
 
     @property
     def linear(self) -> tuple[Floats, float] | None:
-        """Coefficients (F,) and intercept of the log-odds of the positive label; None where they are not linear."""
+        """Coefficients (C,) and intercept of the log-odds of the positive label.
+
+        None where they are not linear, or a column is not an input of its own.
+        """
 
     def probabilities(self, X: Floats) -> Floats:
-        """(N, F) inputs → (N,) probabilities of the positive label."""
+        """(N, C) columns → (N,) probabilities of the positive label."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShapTable:
-    """How much each input of the final stage moved each prediction.
+    """How much each input moved each prediction.
 
     Attributes:
         case_ids: (N,)
         names: (F,)
-        values: (N, F), signed towards the positive label, in ``unit``.
+        values: (N, F), signed towards the positive label, in ``unit``; NaN where a case does not have the input.
         completeness_error: (N,) how far the values and the base (the mean output of the background) are from the
             output together, in ``unit``; 0 is perfect.
         unit: ``logit`` (log-odds) or ``probability``.
@@ -57,9 +60,10 @@ class ShapTable:
 
 
 def explain_inputs(
-    classifier: FinalStage,
+    model: Explained,
     *,
     names: Sequence[str],
+    owners: NDArray[np.intp],
     background: Floats,
     rows: Floats,
     case_ids: Sequence[str],
@@ -68,12 +72,12 @@ def explain_inputs(
     n_cases: int,
     seed: int,
 ) -> ShapTable:
-    """SHAP values (Lundberg & Lee, NeurIPS 2017) of the inputs of a fitted final stage.
+    """SHAP values (Lundberg & Lee, NeurIPS 2017) of the inputs of a fitted model.
 
     An input that is left out takes the values of training rows, independently of those that are not (Janzing et al.,
     AISTATS 2020: the interventional form).
     Where the log-odds are linear the values are exact, of every row and against all of the background:
-    coefficient x (input - its mean). Else the probability is evaluated on mixtures of the row and of background rows:
+    coefficient x (column - its mean). Else the probability is evaluated on mixtures of the row and of background rows:
     on all 2^F of them (exact, of every row) where ``max_evaluations`` allows it, else along random permutations of the
     inputs and their reverses (exact without interactions of three and more inputs), of some rows.
 
@@ -81,10 +85,12 @@ def explain_inputs(
     compiles itself for ten seconds and more in every process; the values are the same.
 
     Args:
-        classifier: Fitted.
+        model: Fitted.
         names: (F,) of the inputs.
-        background: (B, F) inputs of training rows.
-        rows: (N, F) inputs to explain.
+        owners: (C,) which input each column of the rows belongs to; -1 for a column that is no input: it is never left
+            out.
+        background: (B, C) training rows.
+        rows: (N, C) to explain.
         case_ids: (N,)
         n_background: Most background rows of a mixture; of more, those evenly spaced in the ranking by the output. The
             cost is that of scoring rows x mixtures x these.
@@ -98,20 +104,19 @@ def explain_inputs(
     Raises:
         ValueError: If the shapes do not fit each other, or there is no background.
     """
-    _check_shapes(names, background, rows, case_ids)
-    if classifier.linear is not None:
-        return _explain_linear(classifier, *classifier.linear, names, background, rows, case_ids)
-    outputs = classifier.probabilities(rows)
-    summary = background[_spread(classifier.probabilities(background), n_background)]
+    _check_shapes(owners, background, rows, case_ids)
+    if model.linear is not None:
+        return _explain_linear(model, *model.linear, names, background, rows, case_ids)
+    outputs = model.probabilities(rows)
+    mixing = _Mixing(model, owners, background[spread_rows(model.probabilities(background), n_background)])
     if 2 ** len(names) <= max_evaluations:
         picks = list(range(len(rows)))
-        values = _exact(classifier, summary, rows)
+        values, base = _exact(mixing, rows, len(names))
     else:
-        picks = sorted(_spread(outputs, n_cases).tolist())
+        picks = sorted(spread_rows(outputs, n_cases).tolist())
         n_permutations = max(1, max_evaluations // (2 * len(names) + 2))
         rng = np.random.default_rng(seed)
-        values = _sampled(classifier, summary, rows[picks], n_permutations=n_permutations, rng=rng)
-    base = classifier.probabilities(summary).mean()
+        values, base = _sampled(mixing, rows[picks], len(names), n_permutations=n_permutations, rng=rng)
     return ShapTable(
         case_ids=tuple(case_ids[pick] for pick in picks),
         names=tuple(names),
@@ -121,8 +126,15 @@ def explain_inputs(
     )
 
 
+def spread_rows(outputs: Floats, n_rows: int) -> NDArray[np.intp]:
+    """At most ``n_rows`` rows, from the middles of as many equal parts of the ranking: their mean is that of all."""
+    order = np.argsort(outputs, kind="stable")
+    n_rows = min(n_rows, len(order))
+    return np.asarray(order[((np.arange(n_rows) + 0.5) * len(order) / max(n_rows, 1)).astype(np.intp)])
+
+
 def write_inputs(path: Path, table: ShapTable, fold: int) -> None:
-    """Write ``inputs.csv`` of a fold: a row per case and input."""
+    """Write ``inputs.csv`` of a fold: a row per case and input that it has."""
     errors = table.completeness_error.tolist()
     write_rows(
         path,
@@ -131,21 +143,22 @@ def write_inputs(path: Path, table: ShapTable, fold: int) -> None:
             (case_id, fold, name, value, error, table.unit)
             for case_id, values, error in zip(table.case_ids, table.values.tolist(), errors, strict=True)
             for name, value in zip(table.names, values, strict=True)
+            if not math.isnan(value)
         ),
     )
 
 
-def _check_shapes(names: Sequence[str], background: Floats, rows: Floats, case_ids: Sequence[str]) -> None:
-    expected = (len(case_ids), len(names))
-    if rows.shape != expected or background.ndim != 2 or background.shape[1] != len(names) or not len(background):
+def _check_shapes(owners: NDArray[np.intp], background: Floats, rows: Floats, case_ids: Sequence[str]) -> None:
+    expected = (len(case_ids), len(owners))
+    if rows.shape != expected or background.ndim != 2 or background.shape[1] != len(owners) or not len(background):
         raise ValueError(
-            f"required rows {expected} and a background (1 or more, {len(names)}), "
+            f"required rows {expected} and a background (1 or more, {len(owners)}), "
             f"came {rows.shape} and {background.shape}"
         )
 
 
 def _explain_linear(
-    classifier: FinalStage,
+    model: Explained,
     coefficients: Floats,
     intercept: float,
     names: Sequence[str],
@@ -157,7 +170,7 @@ def _explain_linear(
     values = coefficients * (rows - center)
     # A probability of 0 or 1 has lost its log-odds; the sum is held against what is left of them.
     total = np.clip(values.sum(1) + center @ coefficients + intercept, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
-    error = np.abs(total - _log_odds(classifier.probabilities(rows)))
+    error = np.abs(total - _log_odds(model.probabilities(rows)))
     return ShapTable(
         case_ids=tuple(case_ids), names=tuple(names), values=values, completeness_error=error, unit="logit"
     )
@@ -169,54 +182,56 @@ def _log_odds(probabilities: Floats) -> Floats:
     return np.asarray(np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS))
 
 
-def _spread(outputs: Floats, n_rows: int) -> NDArray[np.intp]:
-    """At most ``n_rows`` rows, from the middles of as many equal parts of the ranking: their mean is that of all."""
-    order = np.argsort(outputs, kind="stable")
-    n_rows = min(n_rows, len(order))
-    return np.asarray(order[((np.arange(n_rows) + 0.5) * len(order) / max(n_rows, 1)).astype(np.intp)])
-
-
-def _exact(classifier: FinalStage, background: Floats, rows: Floats) -> Floats:
-    """(N, F) Shapley values over all coalitions of inputs (Lundberg & Lee, NeurIPS 2017, eq. 8)."""
-    n_inputs = rows.shape[1]
+def _exact(mixing: _Mixing, rows: Floats, n_inputs: int) -> tuple[Floats, Floats]:
+    """Shapley values (N, F) over all coalitions of inputs (Lundberg & Lee, NeurIPS 2017, eq. 8), and bases (N,)."""
     codes = np.arange(2**n_inputs)
-    outputs = _mixed_outputs(classifier, background, rows, (codes[:, None] >> np.arange(n_inputs)) & 1 == 1)
-    values = np.zeros_like(rows)
+    outputs = mixing.outputs(rows, (codes[:, None] >> np.arange(n_inputs)) & 1 == 1)
+    values = np.zeros((len(rows), n_inputs))
     for place in range(n_inputs):
         without = codes[codes >> place & 1 == 0]
         others = [int(code).bit_count() for code in without]
         weights = np.array([1 / (n_inputs * math.comb(n_inputs - 1, n)) for n in others])
         values[:, place] = (outputs[:, without | 1 << place] - outputs[:, without]) @ weights
-    return values
+    return values, outputs[:, 0]
 
 
 def _sampled(
-    classifier: FinalStage, background: Floats, rows: Floats, *, n_permutations: int, rng: np.random.Generator
-) -> Floats:
-    """(N, F) mean contributions along permutations of the inputs and their reverses, the same for all rows.
+    mixing: _Mixing, rows: Floats, n_inputs: int, *, n_permutations: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Mean contributions (N, F) along permutations of the inputs and their reverses, the same for all, and bases (N,).
 
     Štrumbelj & Kononenko, Knowl Inf Syst 2014;41:647-665; antithetic as in Mitchell et al., JMLR 2022;23(43).
     """
-    n_inputs = rows.shape[1]
-    values = np.zeros_like(rows)
+    values = np.zeros((len(rows), n_inputs))
     for _ in range(n_permutations):
         order = rng.permutation(n_inputs)
         rank = np.argsort(order)
         for place_of in (rank, n_inputs - 1 - rank):
             # Step k has the first k inputs of the order.
-            outputs = _mixed_outputs(classifier, background, rows, place_of < np.arange(n_inputs + 1)[:, None])
+            outputs = mixing.outputs(rows, place_of < np.arange(n_inputs + 1)[:, None])
             values += np.diff(outputs, axis=1)[:, place_of]
-    return values / (2 * n_permutations)
+    return values / (2 * n_permutations), outputs[:, 0]
 
 
-def _mixed_outputs(classifier: FinalStage, background: Floats, rows: Floats, masks: NDArray[np.bool_]) -> Floats:
-    """(N, M) mean probability over the background where the inputs of each of the (M, F) masks are the row's own."""
-    n_pairs = len(rows) * len(masks)
-    outputs = np.empty(n_pairs)
-    step = max(1, _CHUNK_ELEMENTS // max(background.size, 1))
-    for start in range(0, n_pairs, step):
-        row, mask = np.divmod(np.arange(start, min(start + step, n_pairs)), len(masks))
-        mixtures = np.where(masks[mask][:, None], rows[row][:, None], background)
-        probabilities = classifier.probabilities(mixtures.reshape(len(row) * len(background), rows.shape[1]))
-        outputs[start : start + step] = probabilities.reshape(len(row), len(background)).mean(1)
-    return outputs.reshape(len(rows), len(masks))
+@dataclass(frozen=True)
+class _Mixing:
+    """Rows of which some inputs are those of background rows, and what the model makes of them."""
+
+    model: Explained
+    owners: NDArray[np.intp]
+    background: Floats
+
+    def outputs(self, rows: Floats, masks: NDArray[np.bool_]) -> Floats:
+        """(N, M) mean probability over the background where the inputs of each of the (M, F) masks are the row's."""
+        # The last of all, which -1 leads to, is every row's own.
+        own = np.pad(masks, ((0, 0), (0, 1)), constant_values=True)[:, self.owners]
+        n_pairs = len(rows) * len(masks)
+        outputs = np.empty(n_pairs)
+        step = max(1, _CHUNK_ELEMENTS // max(self.background.size, 1))
+        for start in range(0, n_pairs, step):
+            row, mask = np.divmod(np.arange(start, min(start + step, n_pairs)), len(masks))
+            mixtures = np.where(own[mask][:, None], rows[row][:, None], self.background)
+            flat = mixtures.reshape(len(row) * len(self.background), len(self.owners))
+            probabilities = self.model.probabilities(flat)
+            outputs[start : start + step] = probabilities.reshape(len(row), len(self.background)).mean(1)
+        return outputs.reshape(len(rows), len(masks))

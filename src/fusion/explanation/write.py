@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fusion.classical.model import ClassicalModel
 from fusion.classical.rows import Sources
 from fusion.explanation.integrated_gradients import Explanation, explain, spread_cases
+from fusion.explanation.network_inputs import explain_network_inputs
 from fusion.explanation.overlay import write_overlay
 from fusion.explanation.shap_values import explain_inputs, write_inputs
 from fusion.imaging.store import Crops
@@ -37,8 +38,9 @@ def write_explanations(
 ) -> None:
     """Write what moved a model's predictions.
 
-    Of the network, integrated gradients: ``radiomics.csv``, ``clinical.csv`` and a picture ``<case_id>.png`` of some of
-    the cases. Of a classical model, SHAP values of its final stage's inputs: ``inputs.csv``.
+    Of the network, integrated gradients of some of the cases: ``radiomics.csv``, ``clinical.csv`` and a picture
+    ``<case_id>.png``. SHAP values of the network's tabular inputs, or of the inputs of a classical model's final stage:
+    ``inputs.csv``.
 
     Args:
         out_dir: Folder of the tables.
@@ -55,6 +57,11 @@ def write_explanations(
         _explain_inputs(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
     elif isinstance(model, FittedModel):
         _explain_branches(out_dir, images_dir, model, cases, probabilities, crops, features, settings)
+        table = explain_network_inputs(
+            model, cases, probabilities=probabilities, crops=crops, features=features, settings=settings["network"]
+        )
+        if table is not None:
+            write_inputs(out_dir / "inputs.csv", table, model.fold)
 
 
 def _explain_inputs(
@@ -68,6 +75,7 @@ def _explain_inputs(
     table = explain_inputs(
         model.output,
         names=model.final_names,
+        owners=np.arange(len(model.final_names)),
         background=model.background,
         rows=rows[complete],
         case_ids=[cases[row].case_id for row in complete.tolist()],

@@ -21,7 +21,7 @@ from fusion.imaging.lesion import read_lesion
 from fusion.imaging.problems import ADVICE
 from fusion.imaging.progress import show_progress
 from fusion.records import Case
-from fusion.storage import atomic_path, content_key, file_digest
+from fusion.storage import atomic_path, content_key, file_digest, file_lock
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +77,10 @@ def open_crops(cases: Sequence[Case], *, imaging: Mapping[str, Any], cache_dir: 
     key = _key(usable, file_digests(usable, n_jobs), margin, n_px)
     path = cache_dir / f"crops-{key}.npy"
     shape = (len(usable), 2, n_px, n_px)
-    if not _is_whole(path, shape):
-        _build(path, shape, usable, margin, n_jobs)
+    # Of several runs that start at once, one decodes.
+    with file_lock(path.with_suffix(".lock")):
+        if not _is_whole(path, shape):
+            _build(path, shape, usable, margin, n_jobs)
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     return Crops(case_ids=tuple(case.case_id for case in usable), array=array, key=key)
 

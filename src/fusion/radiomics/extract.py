@@ -17,7 +17,7 @@ from fusion.radiomics.parallel import run_tasks
 from fusion.radiomics.perturb import Perturbation
 from fusion.radiomics.settings import check_options, check_settings
 from fusion.records import Case, FeatureTable
-from fusion.storage import file_digest
+from fusion.storage import content_key, file_digest, file_lock
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,13 +58,15 @@ def extract_features(
     outcomes, jobs = _look_up(complete, radiomics, perturbation, cache_dir.absolute())
     if jobs:
         check_settings(radiomics["settings"])
-        found = run_tasks(
-            extract_case,
-            jobs,
-            backend=radiomics["backend"],
-            n_jobs=radiomics["n_jobs"],
-            title="Radiomics" if perturbation is None else f"Radiomics, {perturbation}",
-        )
+        # Of several runs that start at once, one computes; the others find it kept.
+        with file_lock(cache_dir / f"radiomics-{content_key([case.case_id for case in complete])}.lock"):
+            found = run_tasks(
+                extract_case,
+                jobs,
+                backend=radiomics["backend"],
+                n_jobs=radiomics["n_jobs"],
+                title="Radiomics" if perturbation is None else f"Radiomics, {perturbation}",
+            )
         outcomes |= {job.case.case_id: outcome for job, outcome in zip(jobs, found, strict=True)}
     _report_failures(outcomes, radiomics["on_error"], perturbation)
     return _table([(case.case_id, outcomes[case.case_id]) for case in complete])

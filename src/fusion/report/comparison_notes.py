@@ -8,8 +8,14 @@ from typing import Any
 _UNITS = {"logit": "log-odds", "probability": "probability"}
 _METHODS = {"shap": "SHAP value", "integrated_gradients": "integrated gradient"}
 _HOW = {
-    "shap": "SHAP values of the final stage’s inputs against training patients (Lundberg & Lee, NeurIPS 2017).",
-    "integrated_gradients": (
+    ("shap", "final stage"): (
+        "SHAP values of the final stage’s inputs against training patients (Lundberg & Lee, NeurIPS 2017)."
+    ),
+    ("shap", "tabular branches"): (
+        "SHAP values of the radiomics and clinical inputs against training patients (Lundberg & Lee, NeurIPS 2017), "
+        "every patient’s image being what it is: what the image itself moved is not in it."
+    ),
+    ("integrated_gradients", "tabular branches"): (
         "Integrated gradients of the tabular inputs (Sundararajan et al., ICML 2017); what the pixels of the image "
         "moved is not in it."
     ),
@@ -79,8 +85,9 @@ def input_caption(inputs: Mapping[str, Any]) -> str:
         if n_empty
         else ""
     )
+    how = _HOW[inputs["method"], inputs["inputs_of"]]
     return (
-        f"{inputs['model']}, {which}: the mean over {cases}{folds}.{without} {_HOW[inputs['method']]} They leave at "
-        f"most {inputs['completeness_error']:.2g} of an output unexplained. A longer bar moved the output more, up or "
+        f"{inputs['model']}, {which}: the mean over {cases}{folds}.{without} {how} They leave at most "
+        f"{inputs['completeness_error']:.2g} of an output unexplained. A longer bar moved the output more, up or "
         "down; it does not say why."
     )

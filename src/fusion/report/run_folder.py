@@ -33,8 +33,8 @@ class FinishedRun:
         cases: Of ``predictions_cases.csv``; None where the run has none.
         features: Columns ``fold, feature, weight``; None where the run has none.
         gates: Of ``attributions/branches.csv``; None where the run has none.
-        attributions: By branch, columns ``case_id, fold, name, value``; of a classical model ``inputs``, those of its
-            final stage, with their ``unit``; only those that the run has.
+        attributions: By branch of the network, columns ``case_id, fold, name, value``; of either kind of model
+            ``inputs``, SHAP values with their ``unit``; only those that the run has.
         overlays: By case id.
         chosen: By fold, the values of the grid that were chosen in it; only folds that had a grid.
         calibrations: By fold, the state of its calibration; only folds that recorded one.

@@ -14,7 +14,7 @@ from typing import Any, Self
 from fusion.errors import FusionError
 from fusion.records import PARTS, Cohort, Fold, Predictions
 from fusion.runs.tables import concatenate, read_predictions
-from fusion.storage import atomic_path, file_digest
+from fusion.storage import atomic_path, file_digest, file_lock
 
 _HEADER = """\
 # Train again with exactly this configuration, into a new folder:
@@ -29,7 +29,8 @@ INNER = "predictions_inner.csv"
 # What a classical model's selections leave; the network has none.
 _OF_SELECTION = ("selection.csv", "lasso_cv.csv", "lasso_path.csv", "nomogram.csv")
 # What a process does of the run, and not what the run is.
-_OF_A_PROCESS = {"fold": "all", "resume": None}
+_OF_A_PROCESS = {"fold": "all", "resume": None, "report": True}
+_OF_A_SWEEP = "sweep"
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,24 @@ class RunFolder:
             if not (path / "config.yaml").exists():
                 with atomic_path(path / "config.yaml") as temporary:
                     temporary.write_text(_HEADER + text, encoding="utf-8")
-        begun, asked = run.config, yaml.safe_load(text)
-        other = sorted(key for key in {*begun, *asked} if begun.get(key) != asked.get(key))
+        other = run._other_keys(config)
         if other:
             raise FusionError(
                 f"{path}: required the configuration that this folder was begun with, came another one "
                 f"({', '.join(other)}); choose a new folder, or go on with this one: python train.py resume={path}"
             )
         return run
+
+    def is_of(self, config: Mapping[str, Any]) -> bool:
+        """Whether the folder was begun with this configuration."""
+        return not self._other_keys(config)
+
+    def _other_keys(self, config: Mapping[str, Any]) -> list[str]:
+        import yaml
+
+        # As it comes back from a file: tuples as lists, for one.
+        begun, asked = self.config, yaml.safe_load(yaml.safe_dump(_without_process(config)))
+        return sorted(key for key in {*begun, *asked} if begun.get(key) != asked.get(key))
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -131,7 +142,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock that the processes of this run share; it is free again when its process ends, however it ends.
+        """Hold a lock that the processes of this run share.
 
         Args:
             name: Of what must not be done twice at once.
@@ -140,20 +151,8 @@ class RunFolder:
         Yields:
             Whether it is held.
         """
-        from filelock import FileLock, Timeout
-
-        path = self.path / ".locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path)
-        try:
-            held.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            held.release()
+        with file_lock(self.path / ".locks" / f"{name}.lock", wait=wait) as held:
+            yield held
 
     def read_parts(self) -> dict[str, dict[int, str]]:
         """Part of each patient by fold, from ``split.csv``."""
@@ -252,7 +251,7 @@ class RunFolder:
 
 
 def _without_process(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _OF_A_PROCESS.get(key, value) for key, value in config.items()}
+    return {key: _OF_A_PROCESS.get(key, value) for key, value in config.items() if key != _OF_A_SWEEP}
 
 
 def _split_rows(cohort: Cohort, folds: Sequence[Fold]) -> Iterator[tuple[str, str, int, str]]:

@@ -20,6 +20,7 @@ from fusion.imaging.store import Crops
 from fusion.records import Cohort, FeatureTable, Fold
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.background import Background
 from fusion.training.callbacks import BestWeights, FitProgress
 from fusion.training.devices import resolve_precision
 from fusion.training.fitted import FittedModel, network_for, require_a_branch
@@ -108,6 +109,7 @@ def fit_fold(
         settings=settings,
         encoder=encoder,
         scaler=scaler,
+        background=Background.of(train, network.names),
         label_names=cohort.label_names,
         prior_shift=prior_shift,
         calibrator=Identity(),

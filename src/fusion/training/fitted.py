@@ -20,6 +20,7 @@ from fusion.models.network import FusionNet, build_network
 from fusion.records import UNLABELED, Case, FeatureTable, Fold, Predictions
 from fusion.tabular.clinical import ClinicalEncoder, ColumnEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.background import Background
 from fusion.training.checkpoint import read_checkpoint, write_checkpoint
 from fusion.training.devices import scoring_device
 from fusion.training.inputs import Batch, Inputs, assemble_inputs, make_loader
@@ -52,6 +53,7 @@ class FittedModel:
         network: In evaluation mode.
         settings: The groups ``model``, ``backbone``, ``head``, ``imaging`` and ``radiomics`` that it was trained with.
         encoder, scaler: Fitted on the fold's training part.
+        background: Some tabular rows of the training part, against which the tabular inputs are explained.
         label_names: (K,) the positive one last.
         prior_shift: (K,) added to the logits: undoes the class weights of the loss, so that probabilities are of the
             training part's prevalence (Elkan, IJCAI 2001, theorem 2).
@@ -65,6 +67,7 @@ class FittedModel:
     settings: Mapping[str, Any]
     encoder: ClinicalEncoder
     scaler: RadiomicsScaler
+    background: Background
     label_names: tuple[str, ...]
     prior_shift: tuple[float, ...]
     calibrator: Calibrator
@@ -109,16 +112,23 @@ class FittedModel:
             network.fuse(*self.network_inputs(Batch(*(tensor.to(device) for tensor in batch))))
             for batch in make_loader(inputs, weights=weights, batch_size=_SCORING_BATCH, shuffle=False)
         ]
-        shift = torch.tensor(self.prior_shift, dtype=torch.float64)
-        logits = torch.cat([output.logits for output in outputs]).double().cpu() + shift
-        opinions = torch.cat([output.opinions for output in outputs]).double().cpu() + shift
+        opinions = self._shares(torch.cat([output.opinions for output in outputs]))
         gates = [output.gates for output in outputs if output.gates is not None]
         absent = ~inputs.present_in(self.network.names)
         return Scores(
-            probabilities=self.calibrator.apply(logits.softmax(dim=-1).numpy()),
-            opinions=np.where(absent[:, :, None], np.nan, opinions.softmax(dim=-1).numpy()),
+            probabilities=self.probabilities(torch.cat([output.logits for output in outputs])),
+            opinions=np.where(absent[:, :, None], np.nan, opinions),
             gates=torch.cat(gates).double().cpu().numpy() if gates else None,
         )
+
+    def probabilities(self, logits: torch.Tensor) -> NDArray[np.float64]:
+        """(N, K) fused logits of the network → (N, K) calibrated probabilities."""
+        return self.calibrator.apply(self._shares(logits))
+
+    def _shares(self, logits: torch.Tensor) -> NDArray[np.float64]:
+        shift = torch.tensor(self.prior_shift, dtype=torch.float64)
+        shares: NDArray[np.float64] = (logits.double().cpu() + shift).softmax(dim=-1).numpy()
+        return shares
 
     def network_inputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Image, radiomics, clinical and presence, as ``FusionNet.forward`` takes them."""
@@ -194,6 +204,7 @@ class FittedModel:
             "settings": dict(self.settings),
             "encoder": self.encoder.state(),
             "scaler": self.scaler.state(),
+            "background": self.background.state(),
             "label_names": list(self.label_names),
             "prior_shift": list(self.prior_shift),
             "calibrator": self.calibrator.state(),
@@ -224,6 +235,7 @@ class FittedModel:
             settings=content["settings"],
             encoder=encoder,
             scaler=scaler,
+            background=Background.from_state(content.get("background")),
             label_names=tuple(content["label_names"]),
             prior_shift=tuple(content["prior_shift"]),
             calibrator=calibrator_from_state(content["calibrator"]),

@@ -15,19 +15,19 @@ def open_loggers(config: Mapping[str, Any], *, fold_dir: Path) -> Iterator[list[
     """Loggers that write into a fold's folder.
 
     Args:
-        config: The resolved configuration; ``logger.name`` is csv, tensorboard or wandb.
+        config: The resolved configuration; ``logger`` has a key for each logger.
         fold_dir: ``fold_<k>`` of the run folder.
     """
     loggers: list[Logger] = [CSVLogger(fold_dir.parent, name=fold_dir.name, version="", flush_logs_every_n_steps=1000)]
-    name = config["logger"]["name"]
+    chosen = config["logger"]
     try:
-        if name == "tensorboard":
+        if "tensorboard" in chosen:
             loggers.append(TensorBoardLogger(fold_dir, name="tensorboard", version=""))
-        if name == "wandb":
+        if "wandb" in chosen:
             loggers.append(_open_wandb(config, fold_dir))
         yield loggers
     finally:
-        if name == "wandb":
+        if "wandb" in chosen:
             _close_wandb()
 
 
@@ -36,12 +36,12 @@ def _open_wandb(config: Mapping[str, Any], fold_dir: Path) -> WandbLogger:
     _close_wandb()
     run_name = fold_dir.parent.name
     return WandbLogger(
-        project=config["logger"]["project"],
+        project=config["logger"]["wandb"]["project"],
         name=f"{config['name']}-{run_name}-{fold_dir.name}",
         group=f"{config['name']}-{run_name}",
         job_type=fold_dir.name,
         save_dir=fold_dir,
-        mode=config["logger"]["mode"],
+        mode=config["logger"]["wandb"]["mode"],
         config=dict(config),
     )
 

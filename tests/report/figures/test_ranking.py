@@ -32,6 +32,8 @@ def test_a_case_that_a_branch_did_not_move_counts_as_zero(run_dir):
     header = "case_id,fold,name,value\n"
     (run_dir / "attributions/radiomics.csv").write_text(f"{header}1,0,energy,0.6\n")
     (run_dir / "attributions/clinical.csv").write_text(f"{header}1,0,age,0.5\n2,0,age,0.5\n2,1,age,0.5\n")
+    # Of cases with SHAP values others were explained.
+    (run_dir / "attributions/inputs.csv").write_text(f"{header[:-1]},unit\n7,0,age,0.5,probability\n")
     axes = plan_attribution(read_run(run_dir), "radiomics").figure.axes[0]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.2])
 

@@ -108,5 +108,16 @@ def test_values_of_0_are_drawn(classical_dir, fake):
     assert plan_shap(read_run(classical_dir)).figure.axes[1].get_xlim() == (0, 1)
 
 
-def test_a_network_has_none(finished):
+def test_of_a_network_the_caption_says_what_stays_and_what_counts_as_nothing(run_dir, fake):
+    rows = [[f"{k}", 0, "a", 0.1 * k, 0.0, "probability"] for k in range(3)]
+    fake.write_csv(run_dir / "attributions" / "inputs.csv", HEADER, rows)
+    configure(run_dir, model={"name": "fusion", "branches": ["image", "clinical"]})
+    caption = plan_shap(read_run(run_dir)).caption
+    assert "moved its calibrated probability towards malignant (right)" in caption
+    assert "mean; the patient’s image, where the model has one, stays what it is. Bars" in caption
+    assert "does not use the input or a case lacks its branch; the longer" in caption
+    assert ". 3 of " in caption
+
+
+def test_an_older_network_has_none(finished):
     assert plan_shap(read_run(finished)) is None

@@ -97,6 +97,7 @@ def _attribution(run: FinishedRun, branch: str) -> Figure | str:
     if branch not in run.attributions or run.attributions[branch].empty:
         return f"The run has no attributions of the {branch} inputs (attributions/{branch}.csv)."
     # What moved nothing has no row: a case may be in the table of another branch only.
-    explained = pd.concat([table[["case_id", "fold"]] for table in run.attributions.values()]).drop_duplicates()
+    tables = [run.attributions[name] for name in ("radiomics", "clinical") if name in run.attributions]
+    explained = pd.concat([table[["case_id", "fold"]] for table in tables]).drop_duplicates()
     ranking = rank_attributions(run.attributions[branch], len(explained))
     return draw_ranking(ranking.head(_N_SHOWN), "Mean absolute attribution")

@@ -1,4 +1,4 @@
-"""What moved the model's output: SHAP values of the inputs of its final stage."""
+"""What moved the model's output: SHAP values of the inputs of its final stage, or of its tabular branches."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fusion.report.run_folder import FinishedRun
 _N_SHOWN = 20
 _N_POINTS = 250  # of a row: more only fill the file
 _N_BINS = 40
+_GIVEN = "; the patient’s image, where the model has one, stays what it is"
 
 
 def plan_shap(run: FinishedRun) -> Plan | None:
@@ -37,11 +38,13 @@ def plan_shap(run: FinishedRun) -> Plan | None:
     n_cases = len(table[["case_id", "fold"]].drop_duplicates())
     n_inputs = table["name"].nunique()
     thinned = f" Of more than {_N_POINTS} cases, {_N_POINTS} are drawn, evenly." if n_cases > _N_POINTS else ""
+    given, lacking = ("", "") if run.is_classical else (_GIVEN, " or a case lacks its branch")
     caption = (
         f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
         f"far the input moved {_output(run, units[0])} towards {run.patients.label_names[-1]} (right) or away from it "
-        "(left), against the training patients’ mean. Bars: the mean distance over all explained cases, 0 where a "
-        "fold’s model does not use the input; the longer, the more it matters to this model, not to the disease. "
+        f"(left), against the training patients’ mean{given}. Bars: the mean distance over all explained cases, 0 "
+        f"where a fold’s model does not use the input{lacking}; the longer, the more it matters to this model, not to "
+        "the disease. "
         f"{_explained(run, n_cases)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
     )
     return Plan("shap", title, caption, draw_shap(table, unit=units[0]))

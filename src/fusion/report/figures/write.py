@@ -68,6 +68,9 @@ def _of_classical(run: FinishedRun) -> Iterator[Plan]:
 def _of_network(run: FinishedRun) -> Iterator[Plan]:
     yield plan_gates(run)
     yield plan_features(run)
+    shap = plan_shap(run)
+    if shap is not None:
+        yield shap
     yield plan_attribution(run, "radiomics")
     yield plan_attribution(run, "clinical")
 

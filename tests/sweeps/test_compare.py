@@ -3,10 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from fusion.report import multirun
-from fusion.report.multirun import CompareRuns
+from fusion.sweeps import compare
+from fusion.sweeps.compare import compare_runs
 
 SETTINGS: dict[str, Any] = {
     "n_permutations": 10,
@@ -37,8 +36,7 @@ def begin(path: Path, *, is_finished: bool = True) -> None:
 
 
 def end(sweep_dir: Path) -> None:
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep_dir)}}})
-    CompareRuns(**SETTINGS).on_multirun_end(config=config, config_name="train")
+    compare_runs(sweep_dir, SETTINGS)
 
 
 def test_finished_runs_are_compared_in_the_order_of_their_names(
@@ -59,11 +57,11 @@ def test_decimals_and_exponents_are_numbers_and_equal_ones_are_told_apart_by_the
     values = ("-1", "0", "1e-4", "0.001", "0.01", "0.1", "2", "10")
     paths = [Path(f"sweep/l1={value}") for value in values]
     shuffled = [*paths[::2], *paths[1::2]]
-    assert sorted(shuffled, key=multirun._in_human_order) == paths
+    assert sorted(shuffled, key=compare._in_human_order) == paths
     names = [Path("lr=0.10"), Path("lr=0.1"), Path("resnet101"), Path("resnet18"), Path("a-2"), Path("a-10")]
     expected = ["a-2", "a-10", "lr=0.1", "lr=0.10", "resnet18", "resnet101"]
     for order in (names, names[::-1]):
-        assert [str(path) for path in sorted(order, key=multirun._in_human_order)] == expected
+        assert [str(path) for path in sorted(order, key=compare._in_human_order)] == expected
 
 
 def test_one_run_is_no_comparison(tmp_path: Path, compared: list[Any]) -> None:
@@ -87,6 +85,6 @@ def test_nothing_heavy_is_loaded_before_the_end() -> None:
     import subprocess
     import sys
 
-    code = f"import sys, {multirun.__name__}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    code = f"import sys, {compare.__name__}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "pandas", "matplotlib", "scipy", "torch"} & set(loaded)

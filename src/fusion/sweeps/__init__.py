@@ -1,0 +1,1 @@
+"""Many jobs: what they are, where they run, what became of them."""

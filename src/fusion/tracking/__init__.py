@@ -1,0 +1,1 @@
+"""What runs tell Weights & Biases, TensorBoard and MLflow. Nothing here changes a fit or a figure."""

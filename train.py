@@ -156,12 +156,13 @@ def train_fold(
                     cohort, part, outer=fold, crops=crops, features=features, config=tried, title=shown, is_own=is_own
                 )
             # The fold's own fit is tracked, those within it are not: they are seen in tuning.csv.
-            own = {
-                "loggers": tracking.loggers,
-                "callbacks": [*tracking.callbacks, *pruning_callbacks(run.path, config)],
-                "fold_dir": fold_dir,
-            }
-            return fit_and_score(cohort, part, crops, features, tried, title=shown, **(own if is_own else {}))
+            return fit_and_score(
+                *(cohort, part, crops, features, tried),
+                title=shown,
+                loggers=tracking.loggers if is_own else (),
+                callbacks=[*tracking.callbacks, *pruning_callbacks(run.path, config)] if is_own else (),
+                fold_dir=fold_dir if is_own else None,
+            )
 
         tuned = fit_tuned(cohort, fold, config=config, fit=fit, score=score)
         tuned = tuned.calibrated(config["calibration"]["name"])
@@ -200,9 +201,9 @@ def fit_and_score(
     config: Mapping[str, Any],
     *,
     title: str,
-    loggers: Sequence[Logger] = (),
-    callbacks: Sequence[Callback] = (),
-    fold_dir: Path | None = None,
+    loggers: Sequence[Logger],
+    callbacks: Sequence[Callback],
+    fold_dir: Path | None,
 ) -> FoldFit:
     """Fit on a fold's training part and score all of its patients; what is measured on the way goes to ``fold_dir``."""
     from fusion.radiomics.stability import COLUMNS, measure_stability

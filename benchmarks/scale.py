@@ -145,9 +145,9 @@ def _seconds_of_stages(process: int, manifest: Path) -> dict[str, float]:
         ended, status, usage = os.wait4(process, os.WNOHANG)
         now = usage.ru_utime + usage.ru_stime if ended else _processor_seconds(process)
         new = [name for name in _stages(manifest) if name not in spent]
-        if new or not spent:
-            # Until the first stage ends, Python and its packages are loaded.
-            spent |= dict.fromkeys(new, (now - before) / max(len(new), 1))
+        spent |= dict.fromkeys(new, (now - before) / max(len(new), 1))
+        # Until there is a manifest, Python and its packages are loaded.
+        if new or not manifest.exists():
             before = now
         if ended:
             if status:

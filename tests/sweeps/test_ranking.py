@@ -35,7 +35,7 @@ def test_the_folds_of_a_run_are_one_row_in_the_state_that_needs_attention_most(t
     found = rank(tmp_path)
     assert [(run.folder, run.state, run.seconds) for run in found.ranked] == [("l1=1", "finished", 6.0)]
     assert [(run.folder, run.state, run.error) for run in found.others] == [("l1=0", "failed", "gone")]
-    assert found.swept == ("l1",)
+    assert (found.swept, found.ranked[0].values) == (("l1",), {"l1": "1"})
 
 
 def test_scores_of_other_patients_are_not_ranked_and_it_says_why(tmp_path: Path) -> None:

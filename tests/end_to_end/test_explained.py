@@ -14,6 +14,7 @@ from fusion.cli import main
 
 # The smallest that has inner predictions of its own, which say who is the best.
 SPLIT = ("split=kfold", "split.n_folds=2", "split.n_inner_folds=2", "split.validation_fraction=0.3")
+QUICK = ("evaluation.n_bootstrap=200",)
 CLASSICAL = ("model=clinical", "classifier=lr", "selection.n_folds=3", "selection.n_bootstrap=2")
 
 
@@ -41,7 +42,7 @@ def runs(command: Any, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathF
     place = tmp_path_factory.mktemp("explained")
     models = {"network": ("model.branches=[radiomics,clinical]",), "classical": CLASSICAL}
     for name, overrides in models.items():
-        command("train.py", *tiny, *SPLIT, *overrides, f"hydra.run.dir={place / name}").succeeded()
+        command("train.py", *tiny, *SPLIT, *QUICK, *overrides, f"hydra.run.dir={place / name}").succeeded()
     return [place / name for name in models]
 
 

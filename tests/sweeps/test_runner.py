@@ -103,7 +103,13 @@ def test_a_command_needs_nothing_but_the_folder(job: Job) -> None:
 def test_a_command_that_fails_shows_what_it_printed_and_not_what_an_earlier_one_did(job: Job) -> None:
     job.run_dir.mkdir()
     job.log.write_text("old error\n")
-    ended = AsCommands(Place(-9, "a\nboom\n\n"), command=()).start(job).outcome()
-    assert ended == Outcome(status=-9, lines=("a", "boom", ""), error="boom")
+    ended = (
+        AsCommands(Place(-9, "a\nboom\n\nSet the environment variable HYDRA_FULL_ERROR=1 for more.\n"), command=())
+        .start(job)
+        .outcome()
+    )
+    assert ended == Outcome(
+        status=-9, lines=("a", "boom", "", "Set the environment variable HYDRA_FULL_ERROR=1 for more."), error="boom"
+    )
     assert job.log.name == "job_fold_2.log"
     assert os.fspath(job.log.parent) == os.fspath(job.run_dir)

@@ -14,6 +14,8 @@ from fusion.sweeps.backends.backend import Backend, Running
 from fusion.sweeps.job import Job
 
 _LINES_SHOWN = 40
+# Hydra's last word after a traceback, which tells nothing of the error.
+_ADVICE = "Set the environment variable HYDRA_FULL_ERROR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,4 +161,5 @@ class _Command:
 
 
 def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith(_ADVICE)), "")

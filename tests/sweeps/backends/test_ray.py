@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import signal
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fusion.errors import FusionError
 from fusion.sweeps.backends.ray import Ray, RunningInRay
@@ -82,3 +85,10 @@ def test_a_cancelled_job_is_interrupted_as_by_ctrl_c(start: Start, tmp_path: Pat
 
 def test_no_statistics_leave_the_machine(backend: Ray) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_the_launcher_is_configured_with_what_it_takes(root: Path) -> None:
+    written = yaml.safe_load((root / "conf/hydra/launcher/ray.yaml").read_text())
+    assert {*written} - {"_target_"} == {*inspect.signature(Ray).parameters}
+    module, _, launcher = written["_target_"].rpartition(".")
+    assert hasattr(importlib.import_module(module), launcher)

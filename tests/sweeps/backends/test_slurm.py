@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import logging
 import os
 import signal
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fusion.errors import FusionError
 from fusion.sweeps.backends.slurm import CommandLine, Slurm
@@ -248,23 +251,23 @@ print("ended by itself")
 """
 
 
-def run_warned(handler: str, *, then: str, first: str = "") -> subprocess.CompletedProcess[str]:
+def run_warned(folder: Path, handler: str, *, then: str, first: str = "") -> tuple[int, str]:
+    """Exit status and output; to a file, since what is left running would hold a pipe open."""
     code = AFTER_A_WARNING.format(handler=handler, then=then, first=first)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    with (folder / "output").open("w") as output:
+        status = subprocess.run([sys.executable, "-c", code], stdout=output, check=False).returncode
+    return status, (folder / "output").read_text()
 
 
-def test_a_job_that_is_not_requeued_uses_the_time_that_is_left() -> None:
-    ended = run_warned("raise UncompletedJobError", then="time.sleep(0.2); print('to its end', flush=True)")
-    assert ended.stdout == "to its end\nended by itself\n"
-    assert ended.returncode == 0
+def test_a_job_that_is_not_requeued_uses_the_time_that_is_left(tmp_path: Path) -> None:
+    ends = "time.sleep(0.2); print('to its end', flush=True)"
+    assert run_warned(tmp_path, "raise UncompletedJobError", then=ends) == (0, "to its end\nended by itself\n")
 
 
 def test_a_job_that_is_requeued_leaves_nothing_running(tmp_path: Path) -> None:
     said = tmp_path / "pid"
     first = f"open({str(said)!r}, 'w').write(str(os.getpid())); "
-    ended = run_warned("sys.exit(255)", first=first, then="time.sleep(600)")
-    assert ended.returncode == 255
-    assert ended.stdout == ""
+    assert run_warned(tmp_path, "sys.exit(255)", first=first, then="time.sleep(60)") == (255, "")
     with pytest.raises(ProcessLookupError):
         os.kill(int(said.read_text()), 0)
 
@@ -272,3 +275,10 @@ def test_a_job_that_is_requeued_leaves_nothing_running(tmp_path: Path) -> None:
 def test_what_is_requeued_is_the_same_command() -> None:
     command = CommandLine(["true"])
     assert command.checkpoint().function is command
+
+
+def test_the_launcher_is_configured_with_what_it_takes(root: Path) -> None:
+    written = yaml.safe_load((root / "conf/hydra/launcher/slurm.yaml").read_text())
+    assert {*written} - {"_target_"} == {*inspect.signature(Slurm).parameters} - {"folder"}
+    module, _, launcher = written["_target_"].rpartition(".")
+    assert hasattr(importlib.import_module(module), launcher)

@@ -48,7 +48,10 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         runs = _measure_runs(options.sizes, Path(folder))
-    numbers = _by_size(options.numbers, _measure_numbers)
+    numbers: dict[str, Measured] = {}
+    for size in options.numbers:
+        for name, value in _alone(_measure_numbers, size).items():
+            numbers.setdefault(name, {})[size] = value
     table = _page(runs, numbers, options.command)
     sys.stdout.write(table)
     with atomic_path(RESULT) as temporary:
@@ -64,14 +67,10 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _by_size(sizes: Sequence[int], measure: Callable[[int], dict[str, float]]) -> dict[str, Measured]:
-    """Each size in a process of its own, since peak memory never goes down again."""
-    found: dict[str, Measured] = {}
-    for size in sizes:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            for name, value in pool.submit(measure, size).result().items():
-                found.setdefault(name, {})[size] = value
-    return found
+def _alone(measure: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+    """In a process of its own, since peak memory never goes down again."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def _measure_runs(sizes: Sequence[int], folder: Path) -> dict[str, Measured]:
@@ -83,7 +82,7 @@ def _measure_runs(sizes: Sequence[int], folder: Path) -> dict[str, Measured]:
     found: dict[str, Measured] = {}
     for size in sizes:
         root = _grow(few, size, folder / f"cohort-{size}")
-        for name, value in {**_run(root, folder / f"run-{size}", folder), **_look_up(root, folder)}.items():
+        for name, value in {**_run(root, folder / f"run-{size}", folder), **_alone(_look_up, root, folder)}.items():
             found.setdefault(name, {})[size] = value
     for name, value in extraction.items():
         found[name] = {size: value * size for size in sizes}
@@ -186,8 +185,13 @@ def _look_up(root: Path, cache: Path) -> dict[str, float]:
     from fusion.radiomics.extract import extract_features
 
     cases, radiomics = _cases(root, cache), _config([])["radiomics"]
+    before = _memory("VmRSS")
     table, seconds = _timed(lambda: extract_features(cases, radiomics=radiomics, cache_dir=cache / "radiomics"))
-    return {"radiomics found in the cache, s": seconds, "radiomics table in memory, MB": table.values.nbytes / MB}
+    return {
+        "radiomics found in the cache, s": seconds,
+        "memory while they are read, MB": _memory("VmHWM") - before,
+        "radiomics table in memory, MB": table.values.nbytes / MB,
+    }
 
 
 def _cases(root: Path, cache: Path) -> Any:
@@ -313,7 +317,7 @@ def _at(measured: Measured, target: int) -> float:
     (small, before), (large, after) = sorted(measured.items())[-2:]
     exponent = _exponent(measured)
     if exponent is not None and exponent > CURVED:
-        return after * (target / large) ** exponent
+        return float(after * (target / large) ** exponent)
     return after + max(after - before, 0) / (large - small) * (target - large)
 
 

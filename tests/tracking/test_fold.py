@@ -201,7 +201,7 @@ def test_a_run_that_is_open_in_this_process_is_closed_and_not_written_into_and_i
     """Lightning would log into it."""
     import wandb
 
-    # W&B forgets it no more.
+    # W&B would go on pointing at it in the tests that follow.
     monkeypatch.setattr(wandb, "run", wandb.run)
     quiet = wandb.Settings(silent=True, console="off")
     wandb.init(mode="offline", dir=tmp_path / "other", job_type="other", settings=quiet).log({"validation/loss": -1.0})

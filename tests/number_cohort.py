@@ -90,7 +90,7 @@ CONFIG: dict[str, Any] = {
         "imbalance": "none",
     },
     "stability": {"name": "none"},
-    "logger": {"name": "csv"},
+    "logger": {"csv": {}},
     "split": {"name": "holdout", "validation_fraction": 0.2, "n_inner_folds": 1},
 }
 

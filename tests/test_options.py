@@ -109,8 +109,8 @@ def fit_network(
     cohort: Cohort, fold: Fold, crops: Any, features: Any, config: dict[str, Any], cache_dir: Path, out_dir: Path
 ) -> Any:
     from fusion.radiomics.stability import measure_stability
+    from fusion.tracking.fold import track_fold
     from fusion.training.fit import fit_fold
-    from fusion.training.loggers import open_loggers
 
     stability = measure_stability(
         [case for case in cohort.cases if case.patient_id in fold.train],
@@ -118,7 +118,8 @@ def fit_network(
         stability=config["stability"],
         cache_dir=cache_dir,
     )
-    with open_loggers(config, fold_dir=out_dir / "fold_0") as loggers:
+    fold_dir = out_dir / "fold_0"
+    with track_fold(config, fold_dir=fold_dir, sweep=None, label_names=cohort.label_names) as tracking:
         return fit_fold(
             cohort,
             fold=fold,
@@ -126,7 +127,9 @@ def fit_network(
             features=features,
             stable=stability.features if stability else None,
             config=config,
-            loggers=loggers,
+            loggers=tracking.loggers,
+            callbacks=tracking.callbacks,
+            progress=None,
             title="",
         )
 

@@ -22,7 +22,7 @@ _HEAVY = (
     "captum.attr",
     "fusion.report.html",
     "fusion.training.fit",
-    "fusion.training.loggers",
+    "fusion.tracking.fold",
     "hydra",
     "matplotlib.pyplot",
     "timm",

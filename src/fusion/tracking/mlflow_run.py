@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import MLFlowLogger
 
+from fusion.errors import Pruned
 from fusion.runs.folder import RunFolder
 from fusion.tracking.environment import environment
 from fusion.tracking.tracked import Tracked
@@ -54,8 +55,9 @@ def open_mlflow(tracked: Tracked, settings: Mapping[str, Any]) -> Iterator[Track
             logger.log_hyperparams(dict(tracked.config))
             run.log_settings("config", tracked.config)
             yield run
-        except BaseException:
-            logger.finalize("failed")
+        except BaseException as error:
+            # A search that gives a run up has not failed.
+            logger.finalize("success" if isinstance(error, Pruned) else "failed")
             raise
         else:
             logger.finalize("success")

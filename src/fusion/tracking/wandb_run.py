@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 
-from fusion.errors import FusionError
+from fusion.errors import FusionError, Pruned
 from fusion.tracking.environment import environment
 from fusion.tracking.tracked import Tracked
 from fusion.tracking.tracker import Picture, Tracker, Wishes
@@ -63,8 +63,9 @@ def open_wandb(tracked: Tracked, settings: Mapping[str, Any]) -> Iterator[Tracke
             run.define_metric("epoch")
             run.define_metric("*", step_metric="epoch")
             yield _WandbRun(run, Wishes.from_config(settings, holds_files=True))
-        except BaseException:
-            run.finish(exit_code=_FAILED)
+        except BaseException as error:
+            # A search that gives a run up has not failed.
+            run.finish(exit_code=0 if isinstance(error, Pruned) else _FAILED)
             raise
         run.finish()
 

@@ -230,6 +230,7 @@ def fit_and_score(
         config=config,
         loggers=loggers,
         callbacks=callbacks,
+        progress=None,
         title=title,
     )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))

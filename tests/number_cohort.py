@@ -43,11 +43,16 @@ CONFIG: dict[str, Any] = {
     "optimizer": {"lr": 3e-3, "lr_backbone": 1e-3, "lr_gates": 1e-2, "weight_decay": 0.01, "warmup_fraction": 0.1},
     "trainer": {
         "accelerator": "cpu",
+        "strategy": "none",
+        "launch": "own",
         "devices": 1,
+        "nodes": 1,
         "precision": "32-true",
         "max_epochs": 2,
         "patience": 10,
         "batch_size": 8,
+        "lr_scaling": "none",
+        "reference_batch_size": 32,
         "freeze_epochs": 0,
         "gradient_clip": 1.0,
         "augmentation": {
@@ -124,6 +129,8 @@ class Data:
             stable=None,
             config=config,
             loggers=loggers,
+            callbacks=(),
+            progress=None,
             title="fold 0",
         )
 
@@ -137,6 +144,8 @@ class Data:
             stable=None,
             config=config,
             loggers=(),
+            callbacks=(),
+            progress=None,
             title=title,
         )
         cases = tuple(case for case in self.cohort.cases if fold.part_of(case.patient_id))

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from fusion.models.network import build_network
 from fusion.training.inputs import Batch
 from fusion.training.module import FusionModule
+from fusion.training.rank import ALONE
 
 OPTIMIZER = {"lr": 1e-2, "lr_backbone": 1e-3, "lr_gates": 5e-3, "weight_decay": 0.1, "warmup_fraction": 0.2}
 STILL = dict.fromkeys(("rotate_deg", "scale", "shift", "flip", "gain", "contrast", "gamma", "speckle"), 0.0)
@@ -48,6 +49,7 @@ def make_module(**changes: Any) -> Any:
         "augmentation": STILL,
         "n_steps": 20,
         "freeze_epochs": 0,
+        "rank": ALONE,
     }
     return FusionModule(**(settings | changes))
 

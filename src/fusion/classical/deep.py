@@ -206,7 +206,16 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def _fit(cohort: Cohort, fold: Fold, *, crops: Crops, config: Mapping[str, Any], title: str) -> FusionNet:
     nothing = FeatureTable(case_ids=(), names=(), values=np.empty((0, 0)))
     return fit_fold(
-        cohort, fold=fold, crops=crops, features=nothing, stable=None, config=config, loggers=(), title=title
+        cohort,
+        fold=fold,
+        crops=crops,
+        features=nothing,
+        stable=None,
+        config=config,
+        loggers=(),
+        callbacks=(),
+        progress=None,
+        title=title,
     ).network
 
 

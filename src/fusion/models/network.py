@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fusion.errors import FusionError
 from fusion.models.backbones import build_backbone
 from fusion.models.branches import BRANCHES, ClinicalBranch, ImageBranch, RadiomicsBranch
 from fusion.models.heads import HEADS
+from fusion.models.share import at_hand, draw_rows, sharing_first, sharing_only
 
 
 class FusionOutput(NamedTuple):
@@ -57,7 +59,8 @@ class FusionNet(nn.Module):
 
         Args:
             image, radiomics, clinical: Inputs; the rows of an absent branch are not looked at.
-            present: (B, 3) bool in the order of ``BRANCHES``, at least one true a row; None means that all are.
+            present: (B, 3) bool in the order of ``BRANCHES``, at least one true a row; None means that all are. Where
+                the rows are a share of a batch, see ``sharing``, it is of the whole one, and has to be given.
         """
         return self.fuse(image, radiomics, clinical, present).logits
 
@@ -66,9 +69,10 @@ class FusionNet(nn.Module):
         inputs = {"image": image, "radiomics": radiomics, "clinical": clinical}
         if present is None:
             present = torch.ones(len(image), len(BRANCHES), dtype=torch.bool, device=image.device)
-        known = present[:, [BRANCHES.index(name) for name in self.names]]
+        whole = present[:, [BRANCHES.index(name) for name in self.names]]
+        known = at_hand(whole)
         embeddings = torch.stack(
-            [self._embed(name, inputs[name], known[:, i]) for i, name in enumerate(self.names)], dim=1
+            [self._embed(name, inputs[name], whole[:, i]) for i, name in enumerate(self.names)], dim=1
         )
         opinions = torch.stack([self.opinions[name](embeddings[:, i]) for i, name in enumerate(self.names)], dim=1)
         used = _drop_branches(known, self.branch_dropout) if self.training else known
@@ -77,21 +81,35 @@ class FusionNet(nn.Module):
         logits, gates = self.head(embeddings, opinions, used)
         return FusionOutput(logits, opinions, gates)
 
-    def _embed(self, name: str, rows: Tensor, known: Tensor) -> Tensor:
-        if known.all():
-            embedding: Tensor = self.branches[name](rows)
-            return embedding
+    def _embed(self, name: str, rows: Tensor, whole: Tensor) -> Tensor:
+        # What is done is decided by the whole batch: every device that has a share of it has to do the same.
+        if whole.all():
+            return self._run(name, rows)
         # Absent rows must not reach a batch norm's statistics.
         stand_in: Tensor = self.stand_ins[name].expand(len(rows), -1)
-        if not known.any():
+        if not whole.any():
             return stand_in
-        embedded: Tensor = self.branches[name](rows[known])
+        known = at_hand(whole)
+        with sharing_only(whole):
+            embedded = self._run(name, rows[known])
         return stand_in.to(embedded.dtype).index_put((known.nonzero().squeeze(1),), embedded)
+
+    def _run(self, name: str, rows: Tensor) -> Tensor:
+        branch = self.branches[name]
+        if len(rows) or any(isinstance(layer, _BatchNorm) for layer in branch.modules()):
+            embedding: Tensor = branch(rows)
+            return embedding
+        # A device without a row takes part all the same. Attention cannot do so with nothing; a batch norm can, and
+        # would count a row that stands in.
+        with sharing_first():
+            nothing: Tensor = branch(rows.new_zeros(1, *rows.shape[1:]))[:0]
+        return nothing
 
 
 def _drop_branches(known: Tensor, probability: float) -> Tensor:
     """Drop branches at random, but never a patient's last one."""
-    kept = known & (torch.rand(known.shape, device=known.device) >= probability)
+    drawn = draw_rows(lambda n_rows: torch.rand(n_rows, known.shape[1], device=known.device), len(known))
+    kept = known & (drawn >= probability)
     return torch.where(kept.any(dim=1, keepdim=True), kept, known)
 
 

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fusion.models.share import draw_rows
+
 
 def augment(crops: Tensor, *, augmentation: Mapping[str, Any]) -> Tensor:
-    """Move, flip and disturb crops at random, each its own way.
+    """Move, flip and disturb crops at random, each its own way, whichever share of a batch they are.
 
     Args:
         crops: (B, 2, H, W) in [0, 1], image and mask.
@@ -30,7 +32,7 @@ def augment(crops: Tensor, *, augmentation: Mapping[str, Any]) -> Tensor:
 def _move(crops: Tensor, augmentation: Mapping[str, Any]) -> Tensor:
     angle = _uniform(crops, math.radians(augmentation["rotate_deg"]))
     scale = torch.exp(_uniform(crops, augmentation["scale"]))
-    flip = torch.where(torch.rand(len(crops), device=crops.device) < augmentation["flip"], -1.0, 1.0)
+    flip = torch.where(_draw(crops) < augmentation["flip"], -1.0, 1.0)
     # affine_grid counts the side from -1 to 1.
     shift_x, shift_y = _uniform(crops, 2 * augmentation["shift"]), _uniform(crops, 2 * augmentation["shift"])
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
@@ -47,10 +49,18 @@ def _disturb(image: Tensor, augmentation: Mapping[str, Any]) -> Tensor:
     image = image.clamp(min=0) ** torch.exp(column(augmentation["gamma"]))
     image = (image - 0.5) * (1 + column(augmentation["contrast"])) + 0.5 + column(augmentation["gain"])
     # Speckle is multiplicative before log compression, so it is weaker where the image is dark.
-    speckle = torch.randn_like(image) * augmentation["speckle"]
+    speckle = draw_rows(lambda n_rows: _normal(image, n_rows), len(image)) * augmentation["speckle"]
     disturbed: Tensor = (image * (1 + speckle)).clamp(0, 1)
     return disturbed
 
 
 def _uniform(crops: Tensor, half_width: float) -> Tensor:
-    return (2 * torch.rand(len(crops), device=crops.device) - 1) * half_width
+    return (2 * _draw(crops) - 1) * half_width
+
+
+def _normal(image: Tensor, n_rows: int) -> Tensor:
+    return torch.randn((n_rows, *image.shape[1:]), dtype=image.dtype, device=image.device)
+
+
+def _draw(crops: Tensor) -> Tensor:
+    return draw_rows(lambda n_rows: torch.rand(n_rows, device=crops.device), len(crops))

@@ -33,6 +33,14 @@ class BestWeights(L.Callback):
             network: Any = pl_module.network
             self._weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"epoch": self.epoch, "loss": self.loss, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.epoch, self.loss, self._weights = (state_dict[name] for name in ("epoch", "loss", "weights"))
+
     def restore(self, network: Any) -> None:
         """Put the best weights back."""
         if self._weights:
@@ -65,7 +73,8 @@ class FitProgress(L.Callback):
         """Move it on."""
         figures = trainer.callback_metrics
         text = f"validation loss {float(figures['validation/loss']):.3f}, AUC {float(figures['validation/auc']):.3f}"
-        self._progress.update(self._task, advance=1, figures=text)
+        # A fit that goes on begins in the middle.
+        self._progress.update(self._task, completed=trainer.current_epoch + 1, figures=text)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Leave the line as it stands; in a log, write what it would say."""

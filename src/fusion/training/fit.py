@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
 from fusion.calibration.identity import Identity
+from fusion.errors import FusionError
 from fusion.imaging.store import Crops
+from fusion.models.network import FusionNet
 from fusion.records import Cohort, FeatureTable, Fold
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
 from fusion.training.background import Background
 from fusion.training.callbacks import BestWeights, FitProgress
-from fusion.training.devices import resolve_precision
-from fusion.training.fitted import FittedModel, network_for, require_a_branch
-from fusion.training.inputs import Inputs, assemble_inputs, make_loader
-from fusion.training.module import FusionModule
+from fusion.training.course import run_course
+from fusion.training.crew import Crew, current_crew
+from fusion.training.devices import resolve_precision, scoring_device
+from fusion.training.fitted import FittedModel, architecture, network_for, require_a_branch
+from fusion.training.inputs import Inputs, assemble_inputs
 from fusion.training.penalty import penalty_strength, starting_gates
+from fusion.training.progress import Progress, ProgressIO, random_state, set_random_state
+from fusion.training.rank import ALONE
+from fusion.training.ranks import n_ranks
+from fusion.training.rates import scale_rates
+from fusion.training.task import FitTask
 
 
 def fit_fold(
@@ -37,7 +42,9 @@ def fit_fold(
     features: FeatureTable,
     stable: Collection[str] | None,
     config: Mapping[str, Any],
-    loggers: Iterable[Logger],
+    loggers: Sequence[Logger],
+    callbacks: Sequence[L.Callback],
+    progress: Path | None,
     title: str,
 ) -> FittedModel:
     """Fit on ``fold.train``, stop on ``fold.validation``; ``fold.test`` is never touched.
@@ -49,6 +56,10 @@ def fit_fold(
         stable: Names of the radiomics features that may be used, measured on ``fold.train``; None is all.
         config: The resolved configuration.
         loggers: Of Lightning.
+        callbacks: Of Lightning. Where ranks share the fit, they and the loggers are asked on rank 0 alone, and must not
+            wait for others; their state, if they have any, is of plain containers and tensors.
+        progress: Folder where the fit leaves a checkpoint after every epoch, and in the end its weights: asked again
+            with the same folder it goes on from there, and ends with the same weights. None leaves nothing.
         title: Of the progress line.
 
     Returns:
@@ -86,26 +97,29 @@ def fit_fold(
 
     class_weights, prior_shift = _balance(train, len(cohort.label_names))
     weights = patient_weights(train)
-    n_batches = math.ceil(len(train) / config["trainer"]["batch_size"])
     strength = penalty_strength(config["l1"])
     if "radiomics" in network.names:
         gates = network.branches["radiomics"].get_parameter("gates")
         gates.data.copy_(_starting_gates(train, weights, class_weights, strength))
-    module = FusionModule(
-        network=network,
-        class_weights=torch.from_numpy(class_weights),
+    task = FitTask(
+        architecture=architecture(settings, encoder, scaler, len(cohort.label_names)),
+        train=train,
+        weights=weights,
+        validation=validation,
+        validation_weights=patient_weights(validation),
+        class_weights=class_weights,
         penalty=strength,
-        channels=config["imaging"]["channels"],
-        branch_loss=config["model"]["branch_loss"],
-        label_smoothing=config["model"]["label_smoothing"],
-        optimizer=config["optimizer"],
-        augmentation=config["trainer"]["augmentation"],
-        n_steps=n_batches * config["trainer"]["max_epochs"],
-        freeze_epochs=config["trainer"]["freeze_epochs"],
+        loss={
+            "channels": config["imaging"]["channels"],
+            **{name: config["model"][name] for name in ("branch_loss", "label_smoothing")},
+        },
+        optimizer=scale_rates(config["optimizer"], trainer=config["trainer"]),
+        trainer=_resolved(config["trainer"]),
     )
-    _run_trainer(module, train, validation, weights, title=title, trainer=config["trainer"], loggers=loggers)
+    kept = Progress.of(progress, task.key(network, pixels_key=crops.key)) if progress else None
+    _fit(task, network, kept=kept, loggers=loggers, callbacks=callbacks, title=title)
     return FittedModel(
-        network=module.network.cpu().eval(),
+        network=network.cpu().eval(),
         settings=settings,
         encoder=encoder,
         scaler=scaler,
@@ -148,60 +162,69 @@ def _starting_gates(
     )
 
 
-def _run_trainer(
-    module: FusionModule,
-    train: Inputs,
-    validation: Inputs,
-    weights: NDArray[np.float32],
+def share_fit(told: Mapping[str, Any], *, crew: Crew) -> None:
+    """Lend this rank's device to a fit that rank 0 has told of."""
+    task, more = FitTask.hear(told, crew=crew)
+    io = ProgressIO(None, more["resumed"])
+    resumes = more["resumed"] is not None
+    run_course(
+        task,
+        task.build_network(),
+        rank=crew.rank,
+        loggers=(),
+        callbacks=(),
+        io=io,
+        saves=more["saves"],
+        resumes=resumes,
+    )
+
+
+def _fit(
+    task: FitTask,
+    network: FusionNet,
     *,
+    kept: Progress | None,
+    loggers: Sequence[Logger],
+    callbacks: Sequence[L.Callback],
     title: str,
-    trainer: Mapping[str, Any],
-    loggers: Iterable[Logger],
 ) -> None:
-    best = BestWeights()
-    stopping = EarlyStopping("validation/loss", patience=trainer["patience"], check_on_train_epoch_end=False)
-    batch_size = trainer["batch_size"]
-    with _quiet_lightning():
-        runner = L.Trainer(
-            max_epochs=trainer["max_epochs"],
-            accelerator=trainer["accelerator"],
-            devices=trainer["devices"],
-            precision=resolve_precision(trainer["precision"], trainer["accelerator"]),
-            gradient_clip_val=trainer["gradient_clip"],
-            callbacks=[best, stopping, FitProgress(title=title)],
-            logger=list(loggers),
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
+    """Give the network the weights of the best epoch, with whatever ranks there are."""
+    resumed, result = kept.read() if kept else (None, None)
+    if result is not None:
+        network.load_state_dict(result["weights"])
+        set_random_state(result["random"])
+        return
+    best, crew = BestWeights(), _crew_for(task.trainer)
+    if crew is not None:
+        task.tell(crew, resumed=resumed, saves=kept is not None)
+    run_course(
+        task,
+        network,
+        rank=crew.rank if crew else ALONE,
+        loggers=loggers,
+        callbacks=[best, FitProgress(title=title), *callbacks],
+        io=ProgressIO(kept, resumed),
+        saves=kept is not None,
+        resumes=resumed is not None,
+    )
+    best.restore(network)
+    if kept is not None:
+        kept.write_result({"weights": network.cpu().state_dict(), "random": random_state()})
+
+
+def _crew_for(trainer: Mapping[str, Any]) -> Crew | None:
+    crew = current_crew()
+    count = crew.rank.count if crew else 1
+    if count != n_ranks(trainer):
+        raise FusionError(
+            f"trainer.devices={trainer['devices']}, trainer.nodes={trainer['nodes']}: required as many processes, came "
+            f"{count}; several devices are for train.py alone, and the same for all fits of a run"
         )
-        runner.fit(
-            module,
-            make_loader(train, weights=weights, batch_size=batch_size, shuffle=True),
-            make_loader(validation, weights=patient_weights(validation), batch_size=batch_size, shuffle=False),
-        )
-    best.restore(module.network)
+    return crew
 
 
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice to itself: it is about choices that are made here on purpose."""
-    import logging
-
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # The batches are cut from memory; worker processes would only slow them down.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            # An inner part of a dozen patients can lack a label in none but the last batch.
-            warnings.filterwarnings("ignore", message=".*No positive samples.*|.*No negative samples.*")
-            # A fold that was interrupted is fitted from its start, and its losses are written anew.
-            warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
-            # Lightning's own use of torch, which only Lightning can change.
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
+def _resolved(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """With the precision, and for several devices the kind of device, that every rank has to use."""
+    precision = resolve_precision(trainer["precision"], trainer["accelerator"])
+    accelerator = scoring_device(trainer["accelerator"]) if n_ranks(trainer) > 1 else trainer["accelerator"]
+    return {**trainer, "precision": precision, "accelerator": accelerator}

@@ -281,17 +281,21 @@ def network_for(
     settings: Mapping[str, Any], encoder: ClinicalEncoder, scaler: RadiomicsScaler, n_labels: int, *, pretrained: bool
 ) -> FusionNet:
     """The network that fits the settings and the fitted preprocessing."""
-    return build_network(
-        model=settings["model"],
-        backbone=settings["backbone"],
-        head=settings["head"],
-        n_channels=N_CHANNELS[settings["imaging"]["channels"]],
-        n_px=settings["imaging"]["n_px"],
-        n_features=len(scaler.names),
-        clinical_groups=encoder.groups,
-        n_labels=n_labels,
-        pretrained=pretrained,
-    )
+    return build_network(**architecture(settings, encoder, scaler, n_labels), pretrained=pretrained)
+
+
+def architecture(
+    settings: Mapping[str, Any], encoder: ClinicalEncoder, scaler: RadiomicsScaler, n_labels: int
+) -> dict[str, Any]:
+    """Plain arguments of ``build_network``, but for ``pretrained``."""
+    return {
+        **{group: settings[group] for group in ("model", "backbone", "head")},
+        "n_channels": N_CHANNELS[settings["imaging"]["channels"]],
+        "n_px": settings["imaging"]["n_px"],
+        "n_features": len(scaler.names),
+        "clinical_groups": encoder.groups,
+        "n_labels": n_labels,
+    }
 
 
 def require_a_branch(inputs: Inputs, branches: Sequence[str]) -> None:

@@ -17,26 +17,25 @@ from fusion.models.branches import BRANCHES
 from fusion.records import Case, FeatureTable
 from fusion.tabular.clinical import ClinicalEncoder
 from fusion.tabular.radiomics import RadiomicsScaler
+from fusion.training.rank import ALONE, Rank
 
 UNKNOWN = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The network's inputs of some cases.
+class Columns:
+    """The network's inputs of N cases, without saying whose they are.
 
     Attributes:
-        cases: N of them.
-        crops: Where the pixels are.
-        crop_rows: (N,) row of each case in ``crops``; -1 without one.
+        pixels: (M, 2, n_px, n_px) crops, image and mask, perhaps a memory map.
+        crop_rows: (N,) row of each case in ``pixels``; -1 without one.
         radiomics: (N, F) standardized; zeros where there is none.
         clinical: (N, D) encoded.
         present: (N, 3) which branches the case has, in the order of ``BRANCHES``.
         labels: (N,) index into the label names; -1 where unknown.
     """
 
-    cases: tuple[Case, ...]
-    crops: Crops
+    pixels: NDArray[np.uint8]
     crop_rows: NDArray[np.int64]
     radiomics: NDArray[np.float32]
     clinical: NDArray[np.float32]
@@ -44,11 +43,22 @@ class Inputs:
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.cases)
+        return len(self.labels)
 
     def present_in(self, branches: Sequence[str]) -> NDArray[np.bool_]:
         """(N, n_branches) which of the named branches each case has."""
         return self.present[:, [BRANCHES.index(name) for name in branches]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Columns):
+    """The network's inputs of some cases.
+
+    Attributes:
+        cases: N of them.
+    """
+
+    cases: tuple[Case, ...]
 
 
 def assemble_inputs(
@@ -74,7 +84,7 @@ def assemble_inputs(
     names = list(label_names)
     return Inputs(
         cases=tuple(cases),
-        crops=crops,
+        pixels=crops.array,
         crop_rows=crop_rows,
         radiomics=radiomics,
         clinical=clinical,
@@ -93,7 +103,7 @@ class Batch(NamedTuple):
 
     Attributes:
         rows: (B,) row of each case in ``Inputs``.
-        crops: (B, 2, n_px, n_px) uint8, image and mask.
+        crops: (B, 2, n_px, n_px) uint8, image and mask; where ranks share the batch, of the rank's own rows alone.
         radiomics, clinical, present, labels: As in ``Inputs``.
         weights: (B,) of each case in the loss.
     """
@@ -118,21 +128,24 @@ class _Rows(Dataset[int]):
         return row
 
 
-def make_loader(inputs: Inputs, *, weights: NDArray[np.float32], batch_size: int, shuffle: bool) -> DataLoader[Batch]:
+def make_loader(
+    inputs: Columns, *, weights: NDArray[np.float32], batch_size: int, shuffle: bool, rank: Rank = ALONE
+) -> DataLoader[Batch]:
     """Batches of the inputs. A batch is cut out of the memory-mapped crops at once, so no worker process is needed.
 
     Args:
         inputs: N cases.
         weights: (N,) of each case in the loss.
-        batch_size: Cases a batch.
+        batch_size: Cases a batch, over all ranks.
         shuffle: For training: random order; a rest of a single case is left out, since a batch norm cannot take it.
+        rank: That the batches are for; every rank has the same ones, but for the crops.
     """
 
     def collate(rows: list[int]) -> Batch:
         index = np.array(rows)
         return Batch(
             rows=torch.from_numpy(index),
-            crops=torch.from_numpy(_cut(inputs, index)),
+            crops=torch.from_numpy(_cut(inputs, index[rank.rows])),
             radiomics=torch.from_numpy(inputs.radiomics[index]),
             clinical=torch.from_numpy(inputs.clinical[index]),
             present=torch.from_numpy(inputs.present[index]),
@@ -150,8 +163,8 @@ def make_loader(inputs: Inputs, *, weights: NDArray[np.float32], batch_size: int
     )
 
 
-def _cut(inputs: Inputs, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _cut(inputs: Columns, index: NDArray[np.int64]) -> NDArray[np.uint8]:
     rows = inputs.crop_rows[index]
-    cut = np.zeros((len(rows), *inputs.crops.array.shape[1:]), dtype=np.uint8)
-    cut[rows >= 0] = inputs.crops.array[rows[rows >= 0]]
+    cut = np.zeros((len(rows), *inputs.pixels.shape[1:]), dtype=np.uint8)
+    cut[rows >= 0] = inputs.pixels[rows[rows >= 0]]
     return cut

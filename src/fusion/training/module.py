@@ -16,13 +16,19 @@ from torchmetrics.classification import MulticlassAUROC
 from fusion.imaging.channels import compose_channels
 from fusion.models.branches import BRANCHES
 from fusion.models.network import FusionNet, FusionOutput
+from fusion.models.share import Share, sharing
 from fusion.training.augment import augment
+from fusion.training.crew import gather_rows, mean_over_ranks
 from fusion.training.inputs import Batch
 from fusion.training.penalty import proximal_step
+from fusion.training.rank import Rank
 
 
 class FusionModule(L.LightningModule):
     """Train a ``FusionNet`` on the fused loss, a loss per branch and an L1 penalty on the radiomics gates.
+
+    Where ranks share the batches, each takes its rows of them; what is logged is of all rows, and the same on every
+    rank.
 
     Args:
         network: To be trained.
@@ -35,6 +41,7 @@ class FusionModule(L.LightningModule):
         augmentation: See ``augment``.
         n_steps: Steps of the whole fit, for the learning-rate schedule.
         freeze_epochs: First epochs, in which the backbone stands still.
+        rank: Of this process.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class FusionModule(L.LightningModule):
         augmentation: Mapping[str, Any],
         n_steps: int,
         freeze_epochs: int,
+        rank: Rank,
     ) -> None:
         super().__init__()
         self.network = network
@@ -59,23 +67,33 @@ class FusionModule(L.LightningModule):
         self.branch_loss, self.label_smoothing = branch_loss, label_smoothing
         self.optimizer_settings, self.augmentation = optimizer, augmentation
         self.n_steps, self.freeze_epochs = n_steps, freeze_epochs
-        self.validation_loss = MeanMetric()
-        self.validation_auc = MulticlassAUROC(num_classes=len(class_weights), average="macro")
+        self.rank = rank
+        # Every rank has all rows.
+        self.validation_loss = MeanMetric(sync_on_compute=False)
+        self.validation_auc = MulticlassAUROC(num_classes=len(class_weights), average="macro", sync_on_compute=False)
 
     def forward(self, batch: Batch) -> FusionOutput:
-        """Fuse a batch of crops as they are."""
-        return self._fuse(batch, batch.crops.float() / 255)
+        """Fuse the rank's rows of a batch, the crops as they are."""
+        with sharing(self._share(batch)):
+            return self._fuse(batch, batch.crops.float() / 255)
+
+    def _share(self, batch: Batch) -> Share | None:
+        if self.rank.count == 1:
+            return None
+        positions = torch.arange(len(batch.rows), device=batch.rows.device)
+        return Share(n_rows=len(positions), mine=positions[self.rank.rows])
 
     def _fuse(self, batch: Batch, crops: Tensor) -> FusionOutput:
-        image = compose_channels(crops, channels=self.channels)
-        return self.network.fuse(image, batch.radiomics, batch.clinical, batch.present)
+        image, mine = compose_channels(crops, channels=self.channels), self.rank.rows
+        return self.network.fuse(image, batch.radiomics[mine], batch.clinical[mine], batch.present)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The penalized loss, but for the penalty: that is a proximal step after the optimizer's."""
-        crops = batch.crops.float() / 255
-        if "image" in self.network.names:
-            crops = augment(crops, augmentation=self.augmentation)
-        output = self._fuse(batch, crops)
+        with sharing(self._share(batch)):
+            crops = batch.crops.float() / 255
+            if "image" in self.network.names:
+                crops = augment(crops, augmentation=self.augmentation)
+            output = self._fuse(batch, crops)
         weights = batch.weights * self.class_weights[batch.labels]
         fused = self._loss(output.logits, batch.labels, weights)
         known = batch.present[:, [BRANCHES.index(name) for name in self.network.names]]
@@ -83,14 +101,16 @@ class FusionModule(L.LightningModule):
             name: self._loss(output.opinions[:, i], batch.labels, weights * known[:, i])
             for i, name in enumerate(self.network.names)
         }
-        self.log("train/loss", fused, on_epoch=True, on_step=False, batch_size=len(batch.rows))
-        for name, loss in branches.items():
-            self.log(f"train/loss_{name}", loss, on_epoch=True, on_step=False, batch_size=len(batch.rows))
+        names = ("loss", *(f"loss_{name}" for name in branches))
+        # Not by Lightning's own means, which wait for all ranks where somebody on one of them looks at a figure.
+        figures = mean_over_ranks(torch.stack([fused, *branches.values()]).detach(), rank=self.rank)
+        for name, figure in zip(names, figures, strict=True):
+            self.log(f"train/{name}", figure, on_epoch=True, on_step=False, batch_size=len(batch.rows))
         return fused + self.branch_loss * torch.stack(list(branches.values())).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Weighted log loss (lower is better) and macro AUC (higher is better) of the inner part."""
-        logits = self(batch).logits
+        logits = gather_rows(self(batch).logits, n_rows=len(batch.rows), rank=self.rank)
         weights = batch.weights * self.class_weights[batch.labels]
         self.validation_loss.update(functional.cross_entropy(logits, batch.labels, reduction="none"), weights)
         self.validation_auc.update(logits.softmax(dim=1), batch.labels)
@@ -161,6 +181,16 @@ class FusionModule(L.LightningModule):
         return self.network.branches["radiomics"].get_parameter("gates")
 
     def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        """Weighted mean cross-entropy over the batch; 0 where every weight is."""
-        losses = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
-        return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        """Weighted mean cross-entropy over the batch, of (B, K) logits; 0 where every weight is.
+
+        Of a rank that has a share of the rows, so much that the mean over the ranks is the loss: so gradients are
+        averaged.
+
+        Args:
+            logits: (B, K) of the rank's rows.
+            labels, weights: (N,) of the whole batch.
+        """
+        mine = self.rank.rows
+        losses = functional.cross_entropy(logits, labels[mine], reduction="none", label_smoothing=self.label_smoothing)
+        total = weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        return self.rank.count * (losses * weights[mine]).sum() / total

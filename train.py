@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 
-from fusion.entry import messages_for_people, plain_config, register_resolvers, require_only, resumable
+from fusion.entry import as_override, messages_for_people, plain_config, register_resolvers, require_only, resumable
 from fusion.errors import FusionError
+
+# In a fold's folder, what its fits have come to.
+UNFINISHED = ".unfinished"
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,18 +36,46 @@ def main(config: DictConfig) -> None:
     out_dir = Path(HydraConfig.get().runtime.output_dir if config.resume is None else config.resume)
     with messages_for_people(), resumable(out_dir):
         if config.resume is None:
-            train(plain_config(config), out_dir)
+            plain = plain_config(config)
         else:
             from fusion.runs.folder import RunFolder
 
             require_only(HydraConfig.get().overrides.task, "resume", "fold", "report")
-            train(RunFolder.open(out_dir).config | {"fold": config.fold, "report": config.report}, out_dir)
+            plain = RunFolder.open(out_dir).config | {"fold": config.fold, "report": config.report}
+        train_on_ranks(plain, out_dir)
+
+
+def train_on_ranks(config: Mapping[str, Any], out_dir: Path) -> None:
+    """As ``train``, in this process or in others that share its fits."""
+    from fusion.runs.folder import RunFolder
+    from fusion.training.ranks import run_on_ranks
+
+    check_config(config)
+    RunFolder.begin(out_dir, config)
+    rerun = (as_override("resume", out_dir), f"fold={config['fold']}", f"report={str(config['report']).lower()}")
+    run_on_ranks(lambda: train(config, out_dir), trainer=config["trainer"], rerun=rerun)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """What is wrong with the configuration is told before any work."""
+    from fusion.calibration.fit import check_calibration
+    from fusion.classical.check import check_classical
+    from fusion.evaluation.settings import Settings
+    from fusion.radiomics.stability import check_stability
+    from fusion.tracking.check import check_logger
+    from fusion.training.tuning import grid_settings, with_setting
+
+    Settings.from_config(config["evaluation"], seed=config["seed"])
+    for setting in grid_settings(config):
+        check_classical(with_setting(config, setting))
+    check_calibration(config["calibration"]["name"])
+    check_stability(config["stability"])
+    check_logger(config["logger"])
 
 
 def train(config: Mapping[str, Any], out_dir: Path) -> None:
     """The whole way from a table to a report. What a folder already holds is not done again."""
-    from fusion.calibration.fit import check_calibration
-    from fusion.classical.check import check_classical, check_outcomes
+    from fusion.classical.check import check_outcomes
     from fusion.classical.fit import every_part
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
@@ -50,7 +83,6 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
-    from fusion.radiomics.stability import check_stability
     from fusion.report.html import write_report
     from fusion.report.terminal import print_summary
     from fusion.runs.folder import RunFolder
@@ -60,19 +92,11 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.sweeps.pruning import report_fold
     from fusion.sweeps.records import sweep_of
     from fusion.tabular.harmonize import check_harmonization
-    from fusion.tracking.check import check_logger
     from fusion.tracking.evaluation import track_run
     from fusion.training.devices import describe_device
-    from fusion.training.tuning import grid_settings, with_setting
 
-    # What is wrong with the configuration is told before any work.
     settings = Settings.from_config(config["evaluation"], seed=config["seed"])
-    for setting in grid_settings(config):
-        check_classical(with_setting(config, setting))
-    check_calibration(config["calibration"]["name"])
-    check_stability(config["stability"])
-    check_logger(config["logger"])
-    run = RunFolder.begin(out_dir, config)
+    run = RunFolder.open(out_dir)
     manifest = Manifest(run)
     manifest.record(
         **describe_environment(),
@@ -133,6 +157,7 @@ def train_fold(
     from fusion.evaluation.thresholds import choose_thresholds
     from fusion.explanation.write import write_explanations
     from fusion.runs.model import is_classical
+    from fusion.storage import content_key
     from fusion.sweeps.pruning import pruning_callbacks
     from fusion.sweeps.records import sweep_of
     from fusion.tracking.fold import track_fold
@@ -159,6 +184,8 @@ def train_fold(
             return fit_and_score(
                 *(cohort, part, crops, features, tried),
                 title=shown,
+                # Kept until the fold is finished, so that after a kill no epoch is trained twice.
+                progress=fold_dir / UNFINISHED / content_key(title)[:16],
                 loggers=tracking.loggers if is_own else (),
                 callbacks=[*tracking.callbacks, *pruning_callbacks(run.path, config)] if is_own else (),
                 fold_dir=fold_dir if is_own else None,
@@ -191,6 +218,7 @@ def train_fold(
         )
         write_fold(fold_dir, tuned=tuned, fold=fold, split_sha256=run.split_sha256)
         tracking.finish(tuned, fold=fold, checkpoint=fold_dir / "model.ckpt")
+    shutil.rmtree(fold_dir / UNFINISHED, ignore_errors=True)
 
 
 def fit_and_score(
@@ -201,6 +229,7 @@ def fit_and_score(
     config: Mapping[str, Any],
     *,
     title: str,
+    progress: Path,
     loggers: Sequence[Logger],
     callbacks: Sequence[Callback],
     fold_dir: Path | None,
@@ -230,7 +259,7 @@ def fit_and_score(
         config=config,
         loggers=loggers,
         callbacks=callbacks,
-        progress=None,
+        progress=progress,
         title=title,
     )
     cases = tuple(case for case in cohort.cases if fold.part_of(case.patient_id))
@@ -303,5 +332,9 @@ def _chosen(folds: Sequence[Fold], wanted: str | int) -> Sequence[Fold]:
 
 
 if __name__ == "__main__":
+    from fusion.training.ranks import lend_device_if_rank
+
+    # A process that only shares another one's fits has no configuration and no run folder.
+    lend_device_if_rank(sys.argv[1:])
     register_resolvers()
     main()

@@ -118,7 +118,9 @@ class Data:
     features: FeatureTable
     fold: Fold
 
-    def fit(self, *, loggers: Any = (), **changes: Any) -> FittedModel:
+    def fit(
+        self, *, loggers: Any = (), callbacks: Any = (), progress: Path | None = None, **changes: Any
+    ) -> FittedModel:
         """Fit with dotted keys of the configuration changed; ``__`` stands for the dot."""
         config = change(CONFIG, {key.replace("__", "."): value for key, value in changes.items()})
         return fit_fold(
@@ -129,8 +131,8 @@ class Data:
             stable=None,
             config=config,
             loggers=loggers,
-            callbacks=(),
-            progress=None,
+            callbacks=callbacks,
+            progress=progress,
             title="fold 0",
         )
 

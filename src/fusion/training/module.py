@@ -108,14 +108,29 @@ class FusionModule(L.LightningModule):
             self.log(f"train/{name}", figure, on_epoch=True, on_step=False, batch_size=len(batch.rows))
         return fused + self.branch_loss * torch.stack(list(branches.values())).sum()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Weighted log loss (lower is better) and macro AUC (higher is better) of the inner part."""
-        logits = gather_rows(self(batch).logits, n_rows=len(batch.rows), rank=self.rank)
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:  # noqa: ARG002
+        """Weighted log loss (lower is better) and macro AUC (higher is better) of the inner part.
+
+        Returns:
+            The parts of ``FusionOutput`` of all of the batch's rows, for callbacks.
+        """
+        own = self(batch)
+        output = own._replace(
+            logits=self._gathered(own.logits, batch),
+            opinions=self._gathered(own.opinions, batch),
+            gates=None if own.gates is None else self._gathered(own.gates, batch),
+        )
+        logits = output.logits
         weights = batch.weights * self.class_weights[batch.labels]
         self.validation_loss.update(functional.cross_entropy(logits, batch.labels, reduction="none"), weights)
         self.validation_auc.update(logits.softmax(dim=1), batch.labels)
         self.log("validation/loss", self.validation_loss, on_epoch=True)
         self.log("validation/auc", self.validation_auc, on_epoch=True)
+        parts: dict[str, Any] = output._asdict()
+        return parts
+
+    def _gathered(self, rows: Tensor, batch: Batch) -> Tensor:
+        return gather_rows(rows, n_rows=len(batch.rows), rank=self.rank)
 
     def on_train_epoch_start(self) -> None:
         """Hold the backbone still for the first epochs, so that random heads do not unlearn its weights."""

@@ -19,8 +19,8 @@ from fusion.training.rank import MEETING
 
 # Exit status of a rank that another one has left: that one has something to say.
 LEFT_ALONE = 76
-_INTERRUPTED = 130
-_TERMINATED = 143
+# Of a process that a signal ended, as shells count.
+_KILLED = 128
 _POLL_SECONDS = 0.05
 # For ranks that notice by themselves that another one failed, and close what they have open.
 _GRACE_SECONDS = 5.0
@@ -34,7 +34,8 @@ def spawn_ranks(n_ranks: int, arguments: Sequence[str]) -> None:
 
     Raises:
         FusionError: If one fails, with its message.
-        SystemExit: If whoever started this process ends it, or the user, and rank 0 has said what is kept.
+        SystemExit: If whoever started this process ends it, a rank is killed, or rank 0 ends in its own way, such as
+            after the user's Ctrl-C.
         KeyboardInterrupt: If the user ends it before that.
     """
     with tempfile.TemporaryDirectory(prefix="fusion-ranks-") as place, ExitStack() as stack:
@@ -45,14 +46,14 @@ def spawn_ranks(n_ranks: int, arguments: Sequence[str]) -> None:
         _wait(ranks, stop)
         statuses = [rank.returncode for rank in ranks]
         if stop.signal == signal.SIGTERM:
-            raise SystemExit(_TERMINATED)
-        # Rank 0 has said what is kept, if it had come so far.
-        if statuses[0] == _INTERRUPTED:
-            raise SystemExit(_INTERRUPTED)
+            raise SystemExit(_KILLED + signal.SIGTERM)
+        # Rank 0 has said why it ends in its own way, if it had come so far.
+        if (statuses[0] or 0) > 1 and statuses[0] != LEFT_ALONE:
+            raise SystemExit(statuses[0])
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         if any(statuses):
-            raise FusionError(_what_went_wrong(statuses, Path(place)))
+            raise _failure(statuses, Path(place))
 
 
 def failure_report(place: Path, number: int) -> Path:
@@ -129,18 +130,20 @@ def _wait(ranks: Sequence[subprocess.Popen[bytes]], stop: _Stop) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _what_went_wrong(statuses: Sequence[int | None], place: Path) -> str:
+def _failure(statuses: Sequence[int | None], place: Path) -> BaseException:
     reports = [failure_report(place, number) for number in range(len(statuses))]
     said = next((report.read_text(encoding="utf-8") for report in reports if report.exists()), None)
     if said is not None:
-        return said
+        return FusionError(said)
     # Those that ended by themselves only followed.
     order = sorted(range(len(statuses)), key=lambda number: (_rank_of_failure(statuses[number]), number))
-    number, status = order[0], statuses[order[0]]
+    number, status = order[0], statuses[order[0]] or 0
+    if status < 0:
+        print(f"\nrank {number} of {len(statuses)} was killed by signal {-status}, and the job ends", file=sys.stderr)
+        return SystemExit(_KILLED - status)
     if status == LEFT_ALONE:
-        return f"the {len(statuses)} ranks lost their connection to each other"
-    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
-    return f"rank {number} of {len(statuses)} {how}, and with it the job; what it said of it stands above, if anything"
+        return FusionError(f"the {len(statuses)} ranks lost their connection to each other")
+    return FusionError(f"rank {number} of {len(statuses)} failed, and the job ends; what it said stands above")
 
 
 def _rank_of_failure(status: int | None) -> int:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.synced
 
-.PHONY: setup train test check bench lock clean
+.PHONY: setup train test test-slurm check bench lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -23,7 +23,11 @@ train: setup
 	$(BIN)/python train.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/end_to_end/test_slurm.py
+
+# On a SLURM of this machine, started for it and stopped again: needs root, and Debian's slurm-wlm and munge.
+test-slurm: setup
+	$(BIN)/python -m pytest tests/end_to_end/test_slurm.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -78,5 +78,7 @@ def _be(rank: Rank, task: Task, sender: Any) -> None:
     except BaseException:
         if rank.number == 0:
             sender.send((False, traceback.format_exc()))
+        else:
+            traceback.print_exc()
         # Not what the fork would do at its end as a test.
         os._exit(1)

@@ -43,8 +43,9 @@ def run_jobs(jobs: Sequence[Job], runner: Runner, *, stop_on_failure: bool) -> l
     print(f"{len(jobs)} jobs, of them {len(jobs) - len(waiting)} done before")
     running: dict[str, _Running] = {}
     with ExitStack() as stack:
-        stack.callback(runner.close)
+        # Some places end all of their jobs faster together than one by one.
         stack.callback(_interrupt, running)
+        stack.callback(runner.close)
         while waiting or running:
             for started in _started(waiting, running, runner):
                 running[started.job.record.key] = started
@@ -101,7 +102,7 @@ class _Running:
             inner_score=None if score is None else score.auc,
             seconds=round(seconds, 3),
             overhead=round(seconds - of_folds, 3),
-            error=_killed_by(self._outcome.status) or self._outcome.error,
+            error="; ".join(filter(None, (_killed_by(self._outcome.status), self._outcome.error))),
         )
         if self._outcome.lines and not self.cancelled:
             print("\n".join(self._outcome.lines), file=sys.stderr)
@@ -147,8 +148,9 @@ def _started(waiting: list[Job], running: Mapping[str, _Running], runner: Runner
 
 
 def _interrupt(running: Mapping[str, _Running]) -> None:
-    for job in running.values():
-        job.cancel()
+    for started in running.values():
+        started.cancel()
+        write_record(started.job.sweep_dir, replace(started.job.record, state="interrupted"))
 
 
 def _killed_by(status: int) -> str:

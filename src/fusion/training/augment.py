@@ -37,6 +37,9 @@ def _move(crops: Tensor, augmentation: Mapping[str, Any]) -> Tensor:
     shift_x, shift_y = _uniform(crops, 2 * augmentation["shift"]), _uniform(crops, 2 * augmentation["shift"])
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     matrix = torch.stack([torch.stack([cos * flip, -sin, shift_x], 1), torch.stack([sin * flip, cos, shift_y], 1)], 1)
+    # A device may have no row of a batch, and draws all the same.
+    if not len(crops):
+        return crops
     grid = functional.affine_grid(matrix, list(crops.shape), align_corners=False)
     moved: Tensor = functional.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
     return moved

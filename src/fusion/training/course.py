@@ -164,8 +164,12 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
             # What is logged is the same on every rank.
             warnings.filterwarnings("ignore", message=".*recommended to use.*sync_dist=True.*")
+            # A copy of a tensor of no size.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
             # Rank 0 alone shows and tracks how far the fit is.
             warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
+            # On a machine of a SLURM cluster a fit need not be a task of it.
+            warnings.filterwarnings("ignore", message=".*srun. command is available.*")
             # Lightning's own use of torch, which only Lightning can change.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             yield

@@ -88,7 +88,7 @@ def started() -> Iterator[dict[str, str]]:
                 _wait_for((folder / "munge/socket").exists, folder)
         _wait_for(lambda: _ask(environment, "sinfo", "-hN", "-o", "%T").split() == ["idle"] * len(NODES), folder)
         # Before the daemons: what a killed one leaves running would stay.
-        stack.callback(_cancel_all, environment)
+        stack.callback(cancel_all, environment)
         yield environment
 
 
@@ -141,7 +141,8 @@ def _ask(environment: dict[str, str], *command: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
 
 
-def _cancel_all(environment: dict[str, str]) -> None:
+def cancel_all(environment: dict[str, str]) -> None:
+    """Cancel every job, and wait until none is left."""
     jobs = _ask(environment, "squeue", "-ho", "%A").split()
     if jobs:
         _ask(environment, "scancel", *jobs)

@@ -82,7 +82,7 @@ with _failures_told(rank):
     if rank.number == 0: raise FusionError("required a table, came none")
     raise RuntimeError("Connection closed by peer")
 """)
-    with pytest.raises(FusionError, match="^required a table, came none$"):
+    with pytest.raises(FusionError, match=r"^required a table, came none$"):
         spawn_ranks(2, [])
     assert capfd.readouterr().err == ""
 

@@ -120,9 +120,8 @@ def _started(number: int, n_ranks: int, arguments: Sequence[str], *, place: Path
 def _wait(ranks: Sequence[subprocess.Popen[bytes]], stop: _Stop) -> None:
     """Until all have ended, or one has failed and the others had time to follow."""
     passed_on, end = False, float("inf")
-    while any(rank.poll() is None for rank in ranks) and time.monotonic() < end:
-        failed = any(rank.returncode for rank in ranks)
-        if (failed or stop.signal == signal.SIGTERM) and end == float("inf"):
+    while None in (statuses := [rank.poll() for rank in ranks]) and time.monotonic() < end:
+        if (any(statuses) or stop.signal == signal.SIGTERM) and end == float("inf"):
             end = time.monotonic() + _GRACE_SECONDS
         if stop.signal is not None and not passed_on:
             passed_on = True

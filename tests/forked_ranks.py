@@ -20,31 +20,39 @@ _CONTEXT = multiprocessing.get_context("fork")
 # Far more than any of them takes.
 _SECONDS = 120
 
-Task = Callable[[Crew | None], Any]
+Task = Callable[[Any], Any]
+Help = Callable[[dict[str, Any], Crew], Any]
 
 
-def on_ranks(n_ranks: int, task: Task, *, place: Path) -> Any:
-    """What the task gives on rank 0, while the others lend their devices; it must not hold tensors."""
-    statuses, (ended_well, result) = end_of_ranks(n_ranks, task, place=place)
-    assert ended_well, result
-    assert statuses == [0] * n_ranks
-    return result
+def _share_fit(told: dict[str, Any], crew: Crew) -> None:
+    share_fit(told, crew=crew)
 
 
-def end_of_ranks(n_ranks: int, task: Task, *, place: Path) -> tuple[list[int | None], tuple[bool, Any]]:
-    """Exit status of each rank, and whether rank 0 ended well, with its result or its traceback.
+def on_ranks(n_ranks: int, task: Task, *, place: Path, help_with: Help = _share_fit) -> Any:
+    """What the task gives on rank 0; it must not hold tensors.
 
     Args:
         n_ranks: One is a process of its own and no rank.
         task: That rank 0 does.
         place: Where the ranks may meet.
+        help_with: What the others do with what rank 0 tells: by default they lend their devices.
     """
+    statuses, (ended_well, result) = end_of_ranks(n_ranks, task, place=place, help_with=help_with)
+    assert ended_well, result
+    assert statuses == [0] * n_ranks
+    return result
+
+
+def end_of_ranks(
+    n_ranks: int, task: Task, *, place: Path, help_with: Help = _share_fit
+) -> tuple[list[int | None], tuple[bool, Any]]:
+    """As ``on_ranks``: exit status of each rank, and whether rank 0 ended well, with its result or its traceback."""
     receiver, sender = _CONTEXT.Pipe(duplex=False)
     meeting = (place / uuid.uuid4().hex).as_uri()
     ranks = []
     for number in range(n_ranks):
         rank = Rank(number=number, count=n_ranks, local=number, node=0, meeting=meeting)
-        ranks.append(_CONTEXT.Process(target=_be, args=(rank, task, sender)))
+        ranks.append(_CONTEXT.Process(target=_be, args=(rank, task, help_with, sender)))
         ranks[-1].start()
     sender.close()
     try:
@@ -59,7 +67,7 @@ def end_of_ranks(n_ranks: int, task: Task, *, place: Path) -> tuple[list[int | N
     return [process.exitcode for process in ranks], ended
 
 
-def _be(rank: Rank, task: Task, sender: Any) -> None:
+def _be(rank: Rank, task: Task, help_with: Help, sender: Any) -> None:
     # The pool of threads stayed behind.
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
@@ -70,7 +78,7 @@ def _be(rank: Rank, task: Task, sender: Any) -> None:
         with connected(rank) as crew:
             if rank.number > 0:
                 while (told := crew.listen()) is not None:
-                    share_fit(told, crew=crew)
+                    help_with(told, crew)
                 return
             result = task(crew)
             crew.tell(None)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fusion.records import Cohort, Fold
 from fusion.runs.model import is_classical
@@ -49,6 +50,10 @@ NEEDS = {
         "cohort.label.names=[benign,malignant]",
         "+cohort.clinical.age={{kind: number}}",
     ],
+    # A fit here has one process; training/test_course.py has several.
+    "trainer/ddp": ["trainer.devices=1", "trainer.accelerator=cpu"],
+    "trainer/ddp_cpu": ["trainer.devices=1"],
+    "trainer/ddp_slurm": ["trainer.devices=1", "trainer.accelerator=cpu"],
     # Exact numbers are those of the whole cohort.
     "cohort/phantom_su": ["cohort.simulation.design=null", "cohort.simulation.n_patients=36"],
     "cohort/phantom_xia": ["cohort.simulation.design=null", "cohort.simulation.n_patients=36"],
@@ -62,6 +67,8 @@ Composer = Callable[[Sequence[str]], dict[str, Any]]
 
 
 def marked(option: str) -> Any:
+    if option == "trainer/gpu":
+        return pytest.param(option, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
     if option not in REAL:
         return option
     absent = not (DATA / Path(option).name).is_dir()

@@ -57,7 +57,9 @@ def test_the_test_figures_of_the_chosen_run_alone_are_shown_and_the_second_comma
     assert ranking["chosen"] == max(table, key=lambda folder: float(table[folder]["inner_score"]))
     assert ended.stdout.count("finished, inner AUC") == 2
 
-    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*") if path.name != "report.html"}
+    # Of the runs and the jobs; the sweep's own page is made anew.
+    ours = [path for path in tmp_path.glob("*/*") if path.suffix != ".lock" and path.parent.name != "figures"]
+    files = {path: path.stat().st_mtime_ns for path in ours}
     again = command(*sweep).succeeded()
     assert "2 jobs, of them 2 done before" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in files} == files
@@ -78,7 +80,6 @@ def test_one_job_fails_and_one_is_killed_and_the_same_command_does_just_those_tw
     (doomed,) = processes_of(tmp_path / folder("knn"))
     os.kill(doomed, signal.SIGKILL)
     wait_for(lambda: rows(tmp_path)[folder("knn")]["state"] == "killed")
-    wait_for(lambda: rows(tmp_path)[folder("lr")]["state"] == "failed")
     ended = started.wait()
     assert ended.status == 1
     states = {name: row["state"] for name, row in rows(tmp_path).items()}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fusion.errors import FusionError
+from fusion.training import spawning
 from fusion.training.spawning import spawn_ranks
 
 # What every script begins with. Rank 0 waits without end unless it is told otherwise.
@@ -27,7 +28,8 @@ open(f"rank-{rank.number}", "w").write(str(os.getpid()))
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes this process one that was started by a script with this body."""
+    """Makes this process one that was started by a script with this body, and that waits for no one for long."""
+    monkeypatch.setattr(spawning, "_GRACE_SECONDS", 0.3)
 
     def make(body: str) -> None:
         (tmp_path / "script.py").write_text(HEAD + body)
@@ -102,9 +104,9 @@ def test_ranks_that_only_lost_each_other_say_so(script: Any) -> None:
 
 PARENT = """
 import sys
-from fusion.training.spawning import spawn_ranks
-sys.argv = ["script.py"]
-spawn_ranks(2, [])
+from fusion.training import spawning
+sys.argv, spawning._GRACE_SECONDS = ["script.py"], 0.3
+spawning.spawn_ranks(2, [])
 """
 
 

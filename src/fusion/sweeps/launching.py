@@ -125,9 +125,12 @@ def _begin(job: Job) -> None:
     with job_lock(job.sweep_dir, job.record.key, wait=False) as held:
         # What another process has is its to tell.
         if held:
-            known = read_record(job.sweep_dir, job.record.key) or job.record
-            state = "interrupted" if known.state == "running" else known.state
-            write_record(job.sweep_dir, replace(known, state=state, number=job.record.number))
+            known = read_record(job.sweep_dir, job.record.key)
+            record = known or job.record
+            state = "interrupted" if record.state == "running" else record.state
+            record = replace(record, state=state, number=job.record.number)
+            if record != known:
+                write_record(job.sweep_dir, record)
 
 
 def _started(waiting: list[Job], running: Mapping[str, _Running], runner: Runner) -> Iterator[_Running]:

@@ -79,6 +79,9 @@ class Tracking:
             checkpoint: The saved model.
         """
         self._earlier.finish()
+        # Where nobody looks, nothing is drawn.
+        if not self._trackers:
+            return
         inner = of_part(pool_cases(tuned.inner), "validation")
         threshold = tuned.fit.model.threshold
         pictures = self._draw(inner, threshold=_MIDDLE if threshold is None else threshold)
@@ -118,8 +121,7 @@ class Tracking:
         )
 
     def _draw(self, inner: Predictions, *, threshold: float) -> dict[str, Picture]:
-        # Where nobody looks, nothing is drawn.
-        return inner_pictures(inner, threshold=threshold, settings=self._settings) if self._trackers else {}
+        return inner_pictures(inner, threshold=threshold, settings=self._settings)
 
     def _inner_auc(self, inner: Predictions) -> dict[str, float]:
         found = inner_auc(inner, self._tracked.config, level=self._settings.level)

@@ -52,11 +52,11 @@ def test_each_rank_knows_its_place_and_this_process_stays_as_it_was(
     script: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     script("print(rank.number, rank.count, rank.local, *sys.argv[1:]); print('heard', rank.number, file=sys.stderr)")
-    before = dict(os.environ)
+    before, on_sigterm = dict(os.environ), signal.getsignal(signal.SIGTERM)
     for _ in range(2):
         spawn_ranks(3, ["resume=folder", "fold=1"])
         assert os.environ == before
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == on_sigterm
     out, err = capfd.readouterr()
     assert out == "0 3 0 resume=folder fold=1\n" * 2
     assert sorted(err.splitlines()) == sorted(["heard 0", "heard 1", "heard 2"] * 2)

@@ -327,7 +327,10 @@ def _chosen(folds: Sequence[Fold], wanted: str | int) -> Sequence[Fold]:
         return folds
     chosen = [fold for fold in folds if str(fold.number) == str(wanted)]
     if not chosen:
-        raise FusionError(f"fold: required all or a number from 0 to {len(folds) - 1}, came {wanted}")
+        raise FusionError(
+            f"fold: required all or a number from 0 to {len(folds) - 1}, came {wanted}: with these settings of `split` "
+            "the patients are divided no more often; split=kfold divides them split.n_folds times"
+        )
     return chosen
 
 

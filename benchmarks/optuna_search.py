@@ -87,7 +87,7 @@ def _search(folder: Path, sampler: str, seed: int, n_trials: int) -> float:
     if ended.returncode:
         sys.exit(f"{' '.join(command)}\n{ended.stdout[-2000:]}\n{ended.stderr[-4000:]}")
     runs = json.loads((folder / "sweep.json").read_text())["runs"]
-    return max(run["inner"]["auc"] for run in runs if run["inner"])
+    return max(float(run["inner"]["auc"]) for run in runs if run["inner"])
 
 
 def _table(best: dict[str, list[float]], options: argparse.Namespace) -> str:

@@ -57,7 +57,7 @@ def test_every_backend_gives_the_same_table_and_leaves_no_process(
         pytest.importorskip({"dask": "distributed", "ray": "ray"}[backend])
     cases, mark = make_cases(2), uuid.uuid4().hex
     process = start_extraction({**original_only, "backend": backend, "n_jobs": 2}, tmp_path / "cache", MARK=mark)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     table = json.loads(output)
     expected = extract_features(cases, radiomics=original_only, cache_dir=tmp_path / "other")

@@ -44,10 +44,11 @@ def shared(data: Any, place: Path, n_ranks: int, **changes: Any) -> Fitted:
 def test_ranks_give_the_figures_of_one_device(data: Any, tmp_path: Path, n_ranks: int, changes: Any) -> None:
     changes = {"trainer__max_epochs": 3} | changes
     (one, weights), (many, others) = fit(data, **changes), shared(data, tmp_path, n_ranks, **changes)
-    np.testing.assert_allclose(many, one, atol=1e-4)
+    # Asked for is 1e-4; a gradient clipped twice is half of that.
+    np.testing.assert_allclose(many, one, atol=1e-5)
     assert weights.keys() == others.keys()
     for name, values in weights.items():
-        np.testing.assert_allclose(others[name], values, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(others[name], values, atol=5e-4, err_msg=name)
 
 
 def test_a_part_may_be_smaller_than_the_batch_and_than_the_ranks(data: Any, tmp_path: Path) -> None:
@@ -61,7 +62,8 @@ def test_a_part_may_be_smaller_than_the_batch_and_than_the_ranks(data: Any, tmp_
 
 
 def test_one_set_of_ranks_shares_several_fits_and_sees_pixels_that_are_in_no_file(data: Any, tmp_path: Path) -> None:
-    in_memory = replace(data, crops=Crops(case_ids=data.crops.case_ids, array=data.crops.array[:].copy(), key="memory"))
+    crops = Crops(case_ids=data.crops.case_ids[::-1], array=data.crops.array[::-1].copy(), key="memory")
+    in_memory = replace(data, crops=crops)
     ddp = {"trainer__strategy": "ddp", "trainer__devices": 2, "trainer__max_epochs": 1}
     several = on_ranks(2, lambda _: [fit(each, **ddp)[0] for each in (data, in_memory, data)], place=tmp_path)
     assert np.array_equal(several[0], several[1])

@@ -64,12 +64,19 @@ def test_killed_in_an_epoch_it_ends_with_the_same_weights(data: Any, tmp_path: P
     assert_same(again, undisturbed)
 
 
-def test_a_fit_that_stopped_early_is_not_taken_further(data: Any, tmp_path: Path) -> None:
-    """Killed in the epoch after which it stops, too."""
+@pytest.mark.parametrize("moment", ["in its last epoch", "after it"])
+def test_a_fit_that_stopped_early_is_not_taken_further(data: Any, tmp_path: Path, moment: str) -> None:
+    """Killed in the epoch after which it stops, or when it has stopped."""
     changes = {"trainer__patience": 1, "trainer__max_epochs": 12, "optimizer__lr": 3e-2}
     undisturbed, begun = on_ranks(1, lambda _: fit(data, None, **changes), place=tmp_path)
     assert 2 < len(begun) < 12, "there is nothing to see here"
-    statuses, _ = end_of_ranks(1, lambda _: fit(data, tmp_path / "a", kill_in=begun[-1], **changes), place=tmp_path)
+
+    def killed(_: Any) -> None:
+        if moment == "after it":
+            Progress.write_result = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        fit(data, tmp_path / "a", kill_in=begun[-1] if moment == "in its last epoch" else None, **changes)
+
+    statuses, _ = end_of_ranks(1, killed, place=tmp_path)
     assert statuses == [-signal.SIGKILL]
     resumed, after = on_ranks(1, lambda _: fit(data, tmp_path / "a", **changes), place=tmp_path)
     assert after == begun[-1:]

@@ -95,8 +95,6 @@ def _lend_device(rank: Rank) -> NoReturn:
 @contextmanager
 def _failures_told(rank: Rank) -> Iterator[None]:
     """Leave a message for who started the ranks, and none where the failure is only another rank's."""
-    # Torch advises against what is done on purpose.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     place = Path(urlparse(rank.meeting).path).parent if MEETING in os.environ else None
     if place is None:
         yield

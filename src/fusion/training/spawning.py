@@ -95,6 +95,8 @@ def _started(number: int, n_ranks: int, arguments: Sequence[str], *, place: Path
         "OMP_NUM_THREADS": str(max(1, cpu_count() // n_ranks)),
         # All of them are on this machine, whatever its name resolves to.
         "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
+        # Torch advises against what is done on purpose.
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         **os.environ,
         "RANK": str(number),
         "LOCAL_RANK": str(number),

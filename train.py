@@ -271,7 +271,8 @@ def evaluate_run(
     run: RunFolder, config: Mapping[str, Any], cohort: Cohort, folds: Sequence[Fold], features: FeatureTable
 ) -> dict[str, Any]:
     """Join the finished folds' tables and compute every figure from them; nothing of the model is fitted here."""
-    from fusion.evaluation.evaluate import evaluate, evaluate_auc, evaluate_in_cohort, learning_point, probe
+    from fusion.evaluation.evaluate import evaluate, evaluate_auc, evaluate_in_cohort, learning_point
+    from fusion.evaluation.kept_probe import probe
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.sample_size import sample_size
     from fusion.evaluation.settings import Settings
@@ -306,7 +307,8 @@ def evaluate_run(
             **config["evaluation"]["sample_size"],
         ),
     }
-    metrics["between_centers"]["probe"] = probe(cohort, features, settings=settings)
+    cache_dir = Path(config["cache_dir"])
+    metrics["between_centers"]["probe"] = probe(cohort, features, settings=settings, cache_dir=cache_dir)
     metrics["learning_curve"] = [
         {"share": share, **learning_point(run.read_tables(learning_file(share), model=name), settings=settings)}
         for share in settings.learning_curve

@@ -44,6 +44,9 @@ SETTINGS = (
     "trainer.max_epochs=10",
     "trainer.accelerator=cpu",
     "explain=none",
+    # Of the test figures, which nothing here looks at.
+    "evaluation.n_bootstrap=100",
+    "evaluation.subgroups.columns=[]",
 )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from fusion.storage import array_digest, atomic_path, content_key, file_digest, write_json
+from fusion.storage import array_digest, atomic_path, content_key, file_digest, read_yaml, write_json, write_yaml
 
 
 @pytest.fixture
@@ -130,3 +131,16 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_json(target, {"auc": float("nan")})
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_yaml_comes_back_as_it_was_and_in_its_order() -> None:
+    content = {"z": [1, 2.5, None, True], "a": {"b": "ü: #", "c": "2026-01-31"}}
+    text = write_yaml(content)
+    assert read_yaml(text) == content
+    assert list(read_yaml(text)) == ["z", "a"]
+    assert "ü" in text
+
+
+def test_yaml_makes_no_objects() -> None:
+    with pytest.raises(yaml.YAMLError):
+        read_yaml("!!python/object/apply:os.getcwd []")

@@ -98,6 +98,26 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def read_yaml(text: str) -> Any:
+    """Plain content of YAML, by libyaml where PyYAML was built with it: ten times as fast.
+
+    Raises:
+        yaml.YAMLError: If it is none.
+    """
+    import yaml
+
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def write_yaml(content: Any) -> str:
+    """The YAML of plain content, its keys in their order; likewise."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

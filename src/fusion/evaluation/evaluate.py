@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fusion.evaluation.center_probe import probe_centers
 from fusion.evaluation.centers import between_centers
 from fusion.evaluation.curves import curves
 from fusion.evaluation.estimate import Estimate
@@ -14,7 +13,7 @@ from fusion.evaluation.pooling import pool_cases
 from fusion.evaluation.readers import evaluate_reader
 from fusion.evaluation.settings import Settings
 from fusion.evaluation.subgroups import evaluate_subgroups, subgroup_levels
-from fusion.records import UNLABELED, Cohort, FeatureTable, Predictions
+from fusion.records import UNLABELED, Cohort, Predictions
 
 Thresholds = Mapping[str, Mapping[int, float]]
 Metrics = dict[str, dict[str, float | int | None]]
@@ -116,12 +115,6 @@ def evaluate_in_cohort(
         **settings.bootstrap,
     )
     return result | ({} if reader is None else {"readers": reader})
-
-
-def probe(cohort: Cohort, features: FeatureTable, *, settings: Settings) -> dict[str, Any] | None:
-    """Whether the radiomics features tell the centers apart; None with one center or without features."""
-    found = probe_centers(cohort, features, **settings.center_probe, **settings.bootstrap)
-    return None if found is None else found.as_json()
 
 
 def evaluate_auc(patients: Predictions, *, settings: Settings) -> Metrics:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from fusion.errors import FusionError
 from fusion.records import PARTS, Cohort, Fold, Predictions
 from fusion.runs.tables import concatenate, read_predictions
-from fusion.storage import atomic_path, file_digest, file_lock
+from fusion.storage import atomic_path, file_digest, file_lock, read_yaml, write_yaml
 
 _HEADER = """\
 # Train again with exactly this configuration, into a new folder:
@@ -53,9 +53,7 @@ class RunFolder:
         Raises:
             FusionError: If the folder was begun with another configuration: its folds would be of two runs.
         """
-        import yaml
-
-        text = yaml.safe_dump(_without_process(config), sort_keys=False, allow_unicode=True)
+        text = write_yaml(_without_process(config))
         run = cls(path)
         with run.lock("begin"):
             if not (path / "config.yaml").exists():
@@ -74,10 +72,8 @@ class RunFolder:
         return not self._other_keys(config)
 
     def _other_keys(self, config: Mapping[str, Any]) -> list[str]:
-        import yaml
-
         # As it comes back from a file: tuples as lists, for one.
-        begun, asked = self.config, yaml.safe_load(yaml.safe_dump(_without_process(config)))
+        begun, asked = self.config, read_yaml(write_yaml(_without_process(config)))
         return sorted(key for key in {*begun, *asked} if begun.get(key) != asked.get(key))
 
     @classmethod
@@ -102,7 +98,7 @@ class RunFolder:
 
         path = self.path / "config.yaml"
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+            config = read_yaml(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise FusionError(f"{path}: required a run's configuration, came no YAML: {error}") from error
         if not isinstance(config, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,10 +34,13 @@ def tiny() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def fusion_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests, so that nothing is simulated, decoded or extracted twice."""
+    """One cache for all tests, whatever process runs them: nothing is simulated, decoded or extracted twice."""
     if find_spec("radiomics") is None:
         pytest.skip("features have to be extracted first, and PyRadiomics is not installed (Python 3.11 only)")
-    return tmp_path_factory.mktemp("cache")
+    own = tmp_path_factory.getbasetemp()
+    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    cache.mkdir(exist_ok=True)
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,14 @@ def test_with_one_device_the_task_is_done_here() -> None:
         ({"devices": 2}, "trainer.strategy: required ddp, with trainer.devices=2, trainer.nodes=1, came 'none'"),
         ({"strategy": "fsdp"}, "trainer.strategy: required one of none, ddp, came 'fsdp'"),
         ({"launch": "mpi"}, "trainer.launch: required one of own, srun, came 'mpi'"),
+        (
+            {"precision": "half"},
+            "trainer.precision: required one of auto, 32-true, 64-true, bf16-mixed, 16-mixed, came 'half'",
+        ),
+        (
+            {"precision": "16-mixed", "accelerator": "cpu"},
+            "trainer.precision: required any but 16-mixed, which takes a GPU, came '16-mixed'",
+        ),
         ({"lr_scaling": "cubic"}, "trainer.lr_scaling: required one of none, linear, sqrt, came 'cubic'"),
         ({"devices": "auto"}, "trainer.devices: required a number of 1 or more, came 'auto'"),
         ({"devices": 0}, "trainer.devices: required a number of 1 or more, came 0"),
@@ -76,7 +84,7 @@ lend_device_if_rank(sys.argv[1:])
 print("composed", *sys.argv[1:], flush=True)
 trainer = {
     "accelerator": "cpu", "strategy": "ddp", "launch": "own", "devices": 2, "nodes": 1, "batch_size": 8,
-    "lr_scaling": "none", "reference_batch_size": 32,
+    "precision": "auto", "lr_scaling": "none", "reference_batch_size": 32,
 }
 run_on_ranks(lambda: print("done", flush=True), trainer=trainer, rerun=("again",))
 """

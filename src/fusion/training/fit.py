@@ -119,7 +119,8 @@ def fit_fold(
     kept = Progress.of(progress, task.key(network, pixels_key=crops.key)) if progress else None
     _fit(task, network, kept=kept, loggers=loggers, callbacks=callbacks, title=title)
     return FittedModel(
-        network=network.cpu().eval(),
+        # Fitted in double precision, it is kept in single precision like any other.
+        network=network.cpu().float().eval(),
         settings=settings,
         encoder=encoder,
         scaler=scaler,

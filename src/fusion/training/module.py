@@ -75,7 +75,11 @@ class FusionModule(L.LightningModule):
     def forward(self, batch: Batch) -> FusionOutput:
         """Fuse the rank's rows of a batch, the crops as they are."""
         with sharing(self._share(batch)):
-            return self._fuse(batch, batch.crops.float() / 255)
+            return self._fuse(batch, self._gray_values(batch))
+
+    def _gray_values(self, batch: Batch) -> Tensor:
+        """Crops in [0, 1], in the precision that the weights have."""
+        return batch.crops.to(self.class_weights.dtype) / 255
 
     def _share(self, batch: Batch) -> Share | None:
         if self.rank.count == 1:
@@ -90,7 +94,7 @@ class FusionModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The penalized loss, but for the penalty: that is a proximal step after the optimizer's."""
         with sharing(self._share(batch)):
-            crops = batch.crops.float() / 255
+            crops = self._gray_values(batch)
             if "image" in self.network.names:
                 crops = augment(crops, augmentation=self.augmentation)
             output = self._fuse(batch, crops)

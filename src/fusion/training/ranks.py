@@ -129,7 +129,12 @@ def _check(trainer: Mapping[str, Any], rank: Rank | None) -> None:
 
 
 def _setting_problems(trainer: Mapping[str, Any]) -> Iterator[Problem]:
-    options = {"strategy": ("none", "ddp"), "launch": ("own", "srun"), "lr_scaling": ("none", "linear", "sqrt")}
+    options = {
+        "strategy": ("none", "ddp"),
+        "launch": ("own", "srun"),
+        "lr_scaling": ("none", "linear", "sqrt"),
+        "precision": ("auto", "32-true", "64-true", "bf16-mixed", "16-mixed"),
+    }
     for key, allowed in options.items():
         if trainer[key] not in allowed:
             yield Problem(where=f"trainer.{key}", required=f"one of {', '.join(allowed)}", came=repr(trainer[key]))
@@ -160,6 +165,8 @@ def _device_problems(trainer: Mapping[str, Any], rank: Rank | None) -> Iterator[
 
 
 def _gpu_problems(trainer: Mapping[str, Any]) -> Iterator[Problem]:
+    if trainer["precision"] == "16-mixed" and not _has_gpu(trainer["accelerator"]):
+        yield Problem(where="trainer.precision", required="any but 16-mixed, which takes a GPU", came="'16-mixed'")
     if trainer["strategy"] == "none" or trainer["accelerator"] == "cpu":
         return
     import torch
@@ -168,3 +175,9 @@ def _gpu_problems(trainer: Mapping[str, Any]) -> Iterator[Problem]:
     if n_there < trainer["devices"] and (n_there or trainer["accelerator"] != "auto"):
         required = f"{n_there} or less: so many GPUs does torch find here; trainer.accelerator=cpu does without"
         yield Problem(where="trainer.devices", required=required, came=str(trainer["devices"]))
+
+
+def _has_gpu(accelerator: str) -> bool:
+    import torch
+
+    return accelerator != "cpu" and torch.cuda.is_available()

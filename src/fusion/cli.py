@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.errors import FusionError
+from fusion.guidelines.command import add_checklist
 
 _CONF_DIR = Path(__file__).parents[2] / "conf"
 _CHECK_EXAMPLES = """\
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--out", type=Path, default=Path("radiomics.csv"), help="the table (default: radiomics.csv)")
     extract.set_defaults(command=_extract)
     _add_compare(commands)
+    add_checklist(commands)
     for command in (check, extract):
         command.add_argument(
             "overrides", nargs="*", metavar="KEY=VALUE", help="values of the configuration in conf/, as for train.py"

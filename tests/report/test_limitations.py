@@ -65,6 +65,16 @@ def test_one_center(tmp_path, fake):
     assert any("one center (Fudan)" in sentence for sentence in limitations(read_run(run_dir)))
 
 
+def test_a_table_without_centers_is_not_one_center(tmp_path, fake):
+    run_dir = fake.write_run(tmp_path / "run", fake.Simulation(40, centers=("Fudan",)), optional=False)
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    config["cohort"]["center"] = None
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
+    sentences = "\n".join(limitations(read_run(run_dir)))
+    assert "names no center" in sentences
+    assert "one center (" not in sentences
+
+
 def test_chance_within_the_interval(said):
     assert "includes 0.5" in said(lambda metrics: metrics["test"].update(auc=estimate(0.6, 0.48, 0.7)))
     assert "includes 0.5" not in said(lambda metrics: metrics["test"].update(auc=estimate(0.6, 0.51, 0.7)))

@@ -1,6 +1,7 @@
+import json
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,26 @@ def test_a_job_whose_configuration_has_changed_is_not_taken_for_done(jobs: Calla
     again = Runs({"a": Outcome(status=1)})
     run_jobs(jobs("a", l1=1), again, stop_on_failure=False)
     assert again.started == ["a"]
+
+
+@pytest.mark.parametrize(("fold", "of_folds"), [("1", 200.0), ("all", 300.0)])
+def test_what_a_job_takes_beyond_its_own_folds_is_told(
+    jobs: Callable[..., list[Job]], tmp_path: Path, fold: str, of_folds: float
+) -> None:
+    """Another job of the run may have done other folds of it meanwhile."""
+    (job,) = jobs("a")
+    job = replace(job, record=replace(job.record, fold=fold))
+
+    class Trains(Runs):
+        def start(self, job: Job) -> Any:
+            stages = {f"fold_{number}": {"seconds": 100.0 * (number + 1)} for number in (0, 1)}
+            job.run_dir.mkdir()
+            (job.run_dir / "manifest.json").write_text(json.dumps({"stages": {"cohort": {"seconds": 5.0}, **stages}}))
+            return super().start(job)
+
+    (record,) = run_jobs([job], Trains(), stop_on_failure=False)
+    assert record.seconds is not None
+    assert record.overhead == pytest.approx(record.seconds - of_folds, abs=0.01)
 
 
 def test_a_pruned_job_is_over(jobs: Callable[..., list[Job]], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ class Job:
         return known if RunFolder.open(self.run_dir).is_of(self.plain) else None
 
     def fold_seconds(self) -> dict[str, float]:
-        """Seconds of each fold that the run's manifest knows."""
-        path = self.run_dir / "manifest.json"
+        """Seconds of each of its folds that the run's manifest knows; others of the run are other jobs'."""
+        path, fold = self.run_dir / "manifest.json", self.record.fold
         stages = json.loads(path.read_text()).get("stages", {}) if path.is_file() else {}
-        return {name: stage["seconds"] for name, stage in stages.items() if name.startswith("fold_")}
+        own = f"fold_{'*' if fold == 'all' else fold}"
+        return {name: stage["seconds"] for name, stage in stages.items() if fnmatch(name, own)}

@@ -61,6 +61,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     from fusion.calibration.fit import check_calibration
     from fusion.classical.check import check_classical
     from fusion.evaluation.settings import Settings
+    from fusion.explanation.pixels import check_methods
     from fusion.radiomics.stability import check_stability
     from fusion.tracking.check import check_logger
     from fusion.training.tuning import grid_settings, with_setting
@@ -70,6 +71,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         check_classical(with_setting(config, setting))
     check_calibration(config["calibration"]["name"])
     check_stability(config["stability"])
+    check_methods(config["explain"])
     check_logger(config["logger"])
 
 

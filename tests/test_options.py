@@ -158,7 +158,10 @@ def few_evaluations(explain: dict[str, Any]) -> dict[str, Any]:
     if explain["name"] == "none":
         return explain
     inputs = {"n_cases": 1, "n_background": 2, "max_evaluations": 20}
-    return {**explain, "n_cases": 1, "n_steps": 2, "inputs": inputs, "network": inputs}
+    pixels = {**explain["pixels"], "most_steps": 4, "n_random_orders": 1}
+    pixels["deletion"] = {"cell": 0.25, "n_steps": 2}
+    pixels["randomization"] = {"n_networks": 1, "n_steps": 2}
+    return {**explain, "n_cases": 1, "n_steps": 2, "inputs": inputs, "network": inputs, "pixels": pixels}
 
 
 @pytest.mark.parametrize("option", [marked(option) for option in OPTIONS])

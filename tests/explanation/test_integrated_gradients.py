@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fusion.explanation.integrated_gradients import explain, spread_cases
+from fusion.explanation.integrated_gradients import explain, explain_within, relative_error, spread_cases
 
 
 class Linear(nn.Module):
@@ -70,6 +70,40 @@ def test_more_steps_leave_less_unexplained(make_example: Callable[..., Any]) -> 
     example = make_example()
     errors = [np.abs(explain(example.model, example.inputs(), n_steps=n).clinical.completeness_error) for n in (2, 64)]
     assert errors[1].mean() <= errors[0].mean()
+
+
+def test_steps_are_doubled_until_the_error_is_within_the_bar(make_example: Callable[..., Any]) -> None:
+    example = make_example()
+    inputs = example.inputs()
+    bar = {"tolerance": 0.01, "smallest_difference": 1e-3}
+    found = explain_within(example.model, inputs, n_steps=2, most_steps=256, **bar)
+    assert (found.relative_errors(smallest_difference=1e-3) <= 0.01).all()
+    # A case is given as many as it needs, and its attributions are those of that many.
+    assert len({*found.n_steps.tolist()}) > 1
+    assert (np.log2(found.n_steps) % 1 == 0).all()
+    row = int(found.n_steps.argmax())
+    fixed = explain(example.model, inputs, n_steps=int(found.n_steps[row]))
+    np.testing.assert_array_equal(found.pixels[row], fixed.pixels[row])
+    fewer = explain(example.model, inputs, n_steps=int(found.n_steps[row]) // 2)
+    assert fewer.relative_errors(smallest_difference=1e-3)[row] > 0.01
+    capped = explain_within(example.model, inputs, n_steps=2, most_steps=7, tolerance=0.0, smallest_difference=1e-3)
+    assert capped.n_steps.max() == 4
+    assert (capped.relative_errors(smallest_difference=1e-3) > 0).any()
+
+
+def test_the_error_is_relative_to_the_difference_but_never_to_next_to_nothing() -> None:
+    errors, differences = np.array([-0.02, 0.02, 0.02]), np.array([2.0, -4.0, 1e-9])
+    np.testing.assert_allclose(relative_error(errors, differences, smallest_difference=0.1), [0.01, 0.005, 0.2])
+
+
+def test_differences_are_those_of_the_log_odds(make_example: Callable[..., Any]) -> None:
+    example = make_example()
+    found = explain(example.model, example.inputs(), n_steps=4)
+    np.testing.assert_allclose(
+        total(found) - found.clinical.completeness_error, found.differences, rtol=1e-5, atol=1e-6
+    )
+    fine = explain(example.model, example.inputs(), n_steps=16)
+    np.testing.assert_allclose(found.differences, fine.differences, rtol=1e-3, atol=1e-5)
 
 
 def test_a_branch_that_is_absent_has_no_part_in_it(make_example: Callable[..., Any]) -> None:

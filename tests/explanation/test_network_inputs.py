@@ -123,6 +123,8 @@ def test_values_are_those_of_the_definition_whatever_a_case_lacks(make_example: 
     assert expected[1, :3] == pytest.approx([0, 0, 0], abs=1e-7)
     expected[1, :3] = expected[2, 3:] = np.nan
     assert table.values[:3] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    assert np.array_equal(np.isnan(table.standard_error[:3]), np.isnan(expected))
+    assert table.method == "coalitions"
     assert np.nanmax(np.abs(table.values)) > 0.02
 
 

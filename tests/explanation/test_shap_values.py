@@ -57,7 +57,8 @@ def test_of_a_linear_stage_by_hand() -> None:
     stage = line(np.array([2.0, -0.5]), 0.1)
     table = explain(stage, np.array([[0.0, 8], [2, 12]]), np.array([[3.0, 12], [1, 10]]))
     assert table.values.tolist() == [[4.0, -1.0], [0.0, 0.0]]
-    assert table.unit == "logit"
+    assert (table.unit, table.method) == ("logit", "linear")
+    assert not table.standard_error.any()
     assert (table.case_ids, table.names) == (("case 0", "case 1"), ("input 0", "input 1"))
     assert table.completeness_error == pytest.approx([0, 0], abs=1e-12)
 
@@ -83,7 +84,8 @@ def test_of_a_curved_stage_as_the_shap_package() -> None:
         [0.014050812831828907, 0.02588217405434426, -0.21720263419906383],
     ]
     assert table.values == pytest.approx(np.array(expected), abs=1e-12)
-    assert table.unit == "probability"
+    assert (table.unit, table.method) == ("probability", "coalitions")
+    assert not table.standard_error.any()
     assert table.completeness_error.max() < 1e-12
 
 
@@ -115,6 +117,27 @@ def test_permutations_come_close_where_three_interact() -> None:
     sampled = explain(Stage(curved), background, rows, max_evaluations=7)
     assert 1e-6 < np.abs(sampled.values - exact).max() < 0.1
     assert sampled.completeness_error.max() < 1e-12
+
+
+def test_the_standard_error_of_sampled_values_is_how_far_they_are_from_the_exact_ones() -> None:
+    def formula(x: Floats) -> Floats:
+        return curved(x[:, :3] + x[:, 3:6])
+
+    background, rows = draw(8, 8), draw(12, 8)
+    exact = explain(Stage(formula), background, rows).values[:, :6]
+    distances = []
+    for seed in range(8):
+        table = explain(Stage(formula), background, rows, max_evaluations=14 * 18, n_cases=12, seed=seed)
+        assert table.method == "permutations"
+        distances.append(np.abs(table.values[:, :6] - exact) / table.standard_error[:, :6])
+        assert not table.standard_error[:, 6:].any()
+    # Half of a t distribution with 13 degrees of freedom lies within 0.694.
+    assert np.median(distances) == pytest.approx(0.694, abs=0.12)
+
+
+def test_the_error_of_one_permutation_is_not_known() -> None:
+    table = explain(Stage(curved), draw(8, 3), draw(4, 3), max_evaluations=7)
+    assert np.isnan(table.standard_error).all()
 
 
 def test_an_input_that_is_not_used_has_the_value_0_however_many_there_are() -> None:
@@ -196,14 +219,17 @@ def test_the_table_of_a_fold(tmp_path: Path) -> None:
         values=np.array([[0.1, 0.0], [-math.pi, 2.0]]),
         completeness_error=np.array([0.0, 0.5]),
         unit="logit",
+        method="permutations",
+        standard_error=np.array([[0.25, 0.0], [math.nan, 2.5]]),
     )
     write_inputs(tmp_path / "fold_2" / "inputs.csv", table, 2)
     with (tmp_path / "fold_2" / "inputs.csv").open(newline="") as stream:
         header, *rows = csv.reader(stream)
-    assert header == ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+    unit = ["completeness_error", "unit", "standard_error", "method"]
+    assert header == ["case_id", "fold", "name", "value", *unit]
     assert rows == [
-        ["007", "2", "age", "0.1", "0.0", "logit"],
-        ["007", "2", "edge", "0.0", "0.0", "logit"],
-        ["a,b", "2", "age", str(-math.pi), "0.5", "logit"],
-        ["a,b", "2", "edge", "2.0", "0.5", "logit"],
+        ["007", "2", "age", "0.1", "0.0", "logit", "0.25", "permutations"],
+        ["007", "2", "edge", "0.0", "0.0", "logit", "0.0", "permutations"],
+        ["a,b", "2", "age", str(-math.pi), "0.5", "logit", "", "permutations"],
+        ["a,b", "2", "edge", "2.0", "0.5", "logit", "2.5", "permutations"],
     ]

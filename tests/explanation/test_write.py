@@ -5,12 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fusion.explanation.integrated_gradients import explain
 from fusion.explanation.write import write_explanations
 
 SAMPLING = {"n_cases": 4, "n_background": 4, "max_evaluations": 64}
-FAST = {"name": "fast", "n_cases": 4, "n_steps": 4, "network": SAMPLING}
+PIXELS = {
+    "methods": ["integrated_gradients", "grad_cam"],
+    "most_steps": 4,
+    "smallest_difference": 0.05,
+    "ring": 0.1,
+    "deletion": {"cell": 0.25, "n_steps": 2},
+    "n_random_orders": 1,
+    "randomization": {"n_networks": 1, "n_steps": 2},
+    "bars": {"completeness_error": 0.01, "p": 0.05, "similarity_randomized": 0.7},
+}
+FAST = {"name": "fast", "n_cases": 4, "n_steps": 4, "pixels": PIXELS, "network": SAMPLING}
 
 
 def write(example: Any, out_dir: Path, settings: dict[str, Any]) -> None:
@@ -55,7 +66,9 @@ def test_shap_values_of_the_tabular_inputs_of_the_cases_that_have_them(
 ) -> None:
     write(make_example(), tmp_path / "fold_0", FAST | {"network": SAMPLING | {"n_cases": 6}})
     rows = read(tmp_path / "fold_0/inputs.csv")
-    assert list(rows[0]) == ["case_id", "fold", "name", "value", "completeness_error", "unit"]
+    assert list(rows[0]) == [
+        *("case_id", "fold", "name", "value", "completeness_error", "unit", "standard_error", "method")
+    ]
     assert {(row["fold"], row["unit"]) for row in rows} == {("0", "probability")}
     by_case: dict[str, list[str]] = {}
     for row in rows:
@@ -66,6 +79,16 @@ def test_shap_values_of_the_tabular_inputs_of_the_cases_that_have_them(
     assert by_case.pop("case 1") == ["age", "shape"]
     assert by_case.pop("case 2") == features
     assert by_case == {f"case {k}": [*features, "age", "shape"] for k in (0, 3, 4, 5)}
+
+
+def test_what_each_branch_gave_to_every_case(make_example: Callable[..., Any], tmp_path: Path) -> None:
+    write(make_example(), tmp_path / "fold_0", FAST)
+    rows = read(tmp_path / "fold_0/shapley.csv")
+    assert [row["case_id"] for row in rows] == [f"case {k}" for k in range(6)]
+    for row in rows:
+        values = [float(row[branch]) for branch in ("image", "radiomics", "clinical") if row[branch]]
+        assert sum(values) == pytest.approx(float(row["probability"]) - float(row["base"]))
+    assert [row["case_id"] for row in rows if not row["radiomics"]] == ["case 1"]
 
 
 def test_a_network_of_the_image_alone_has_no_such_table(make_example: Callable[..., Any], tmp_path: Path) -> None:
@@ -94,7 +117,8 @@ def test_none_writes_nothing(make_example: Callable[..., Any], tmp_path: Path) -
 
 
 def test_a_model_without_an_image_branch_leaves_no_pictures(make_example: Callable[..., Any], tmp_path: Path) -> None:
-    write(make_example(branches=("clinical",)), tmp_path, FAST | {"n_cases": 2})
+    example = make_example(branches=("clinical",))
+    write(replace(example, cases=(*example.cases[:2], *example.cases[3:])), tmp_path, FAST | {"n_cases": 2})
     assert not (tmp_path / "images").exists()
     assert not (tmp_path / "radiomics.csv").exists()
     assert read(tmp_path / "clinical.csv")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from fusion.explanation.log_odds import log_odds
 from fusion.records import Attribution
 from fusion.training.fitted import FittedModel
-from fusion.training.inputs import Inputs, make_loader
+from fusion.training.inputs import Batch, Inputs, make_loader
+
+# Bounds memory; no result depends on it.
+_STEPS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +27,35 @@ class Explanation:
         pixels: (N, n_px, n_px) summed over the input channels; zeros where there is no image.
         radiomics: Per radiomics feature.
         clinical: Per clinical column, its inputs summed.
+        differences: (N,) log-odds of the case less those of the baseline: what the attributions have to sum to.
+        n_steps: (N,) of the quadrature.
     """
 
     pixels: NDArray[np.float64]
     radiomics: Attribution
     clinical: Attribution
+    differences: NDArray[np.float64]
+    n_steps: NDArray[np.int64]
+
+    def relative_errors(self, *, smallest_difference: float) -> NDArray[np.float64]:
+        """(N,) completeness errors as shares, see ``relative_error``."""
+        return relative_error(
+            self.radiomics.completeness_error, self.differences, smallest_difference=smallest_difference
+        )
+
+
+def relative_error(
+    errors: NDArray[np.float64], differences: NDArray[np.float64], *, smallest_difference: float
+) -> NDArray[np.float64]:
+    """Absolute completeness errors as shares of the absolute difference that had to be explained; lower is better.
+
+    Args:
+        errors, differences: (N,) in log-odds.
+        smallest_difference: In log-odds. A smaller difference counts as this one: where the case says what the baseline
+            says, no error would be small against it, and there is next to nothing to explain.
+    """
+    shares: NDArray[np.float64] = np.abs(errors) / np.maximum(np.abs(differences), smallest_difference)
+    return shares
 
 
 def explain(model: FittedModel, inputs: Inputs, *, n_steps: int) -> Explanation:
@@ -42,45 +70,36 @@ def explain(model: FittedModel, inputs: Inputs, *, n_steps: int) -> Explanation:
         inputs: N cases.
         n_steps: Of the Gauss-Legendre quadrature.
     """
-    from captum.attr import IntegratedGradients
+    return _explain(model, inputs, lambda attribute: attribute(n_steps))
 
-    model.network.cpu()
-    method = IntegratedGradients(lambda *tensors: _log_odds(model, *tensors))
-    columns = _column_of_input(model)
-    pixels, radiomics, clinical, errors = [], [], [], []
-    for batch in make_loader(inputs, weights=np.ones(len(inputs), dtype=np.float32), batch_size=1, shuffle=False):
-        *tensors, present = model.network_inputs(batch)
-        found, error = method.attribute(
-            tuple(tensors),
-            additional_forward_args=(present,),
-            n_steps=n_steps,
-            method="gausslegendre",
-            return_convergence_delta=True,
-        )
-        image, features, encoded = (part.detach().double().numpy() for part in found)
-        pixels.append(image.sum(axis=(0, 1)))
-        radiomics.append(features[0])
-        clinical.append(np.bincount(columns, weights=encoded[0], minlength=len(model.encoder.columns)))
-        errors.append(float(error))
-    case_ids = tuple(case.case_id for case in inputs.cases)
-    completeness = np.array(errors)
-    return Explanation(
-        pixels=np.stack(pixels),
-        radiomics=Attribution(
-            case_ids=case_ids,
-            branch="radiomics",
-            names=model.scaler.names,
-            values=np.stack(radiomics),
-            completeness_error=completeness,
-        ),
-        clinical=Attribution(
-            case_ids=case_ids,
-            branch="clinical",
-            names=tuple(column.name for column in model.encoder.columns),
-            values=np.stack(clinical),
-            completeness_error=completeness,
-        ),
-    )
+
+def explain_within(
+    model: FittedModel,
+    inputs: Inputs,
+    *,
+    n_steps: int,
+    most_steps: int,
+    tolerance: float,
+    smallest_difference: float,
+) -> Explanation:
+    """As ``explain``, with as many steps as each case needs.
+
+    Args:
+        model, inputs: As of ``explain``.
+        n_steps: That are tried first, and doubled until
+        tolerance: the relative completeness error is no larger than this, or
+        most_steps: no doubling is left; then the error stays what it is, and is in the result.
+        smallest_difference: As of ``relative_error``.
+    """
+
+    def refine(attribute: Callable[[int], _Found]) -> _Found:
+        steps, found = n_steps, attribute(n_steps)
+        while found.relative_error(smallest_difference) > tolerance and 2 * steps <= most_steps:
+            steps *= 2
+            found = attribute(steps)
+        return found
+
+    return _explain(model, inputs, refine)
 
 
 def spread_cases(probabilities: NDArray[np.float64], n_cases: int) -> Sequence[int]:
@@ -90,16 +109,77 @@ def spread_cases(probabilities: NDArray[np.float64], n_cases: int) -> Sequence[i
     return [int(order[pick]) for pick in picks]
 
 
-def _log_odds(model: FittedModel, image: Tensor, radiomics: Tensor, clinical: Tensor, present: Tensor) -> Tensor:
-    logits = model.network(image, radiomics, clinical, present.expand(len(image), -1))
-    # With more than two labels the shift does not cancel out.
-    logits = logits + torch.tensor(model.prior_shift, dtype=logits.dtype)
-    # A branch that is absent is not looked at; autograd asks for every input to be part of the result.
-    untouched = sum(0.0 * part.flatten(1).sum(1) for part in (image, radiomics, clinical))
-    odds: Tensor = logits[:, -1] - torch.logsumexp(logits[:, :-1], dim=1) + untouched
-    return odds
+class _Found(NamedTuple):
+    """Of one case; ``clinical`` by column."""
+
+    pixels: NDArray[np.float64]
+    radiomics: NDArray[np.float64]
+    clinical: NDArray[np.float64]
+    error: float
+    difference: float
+    n_steps: int
+
+    def relative_error(self, smallest_difference: float) -> float:
+        return abs(self.error) / max(abs(self.difference), smallest_difference)
 
 
-def _column_of_input(model: FittedModel) -> NDArray[np.int64]:
+def _explain(
+    model: FittedModel, inputs: Inputs, quadrature: Callable[[Callable[[int], _Found]], _Found]
+) -> Explanation:
+    """Explain case by case; ``quadrature`` decides on the number of steps and asks for the attributions."""
+    model.network.cpu()
+    batches = make_loader(inputs, weights=np.ones(len(inputs), dtype=np.float32), batch_size=1, shuffle=False)
+    found = [quadrature(partial(_attribute, model, batch)) for batch in batches]
+    case_ids = tuple(case.case_id for case in inputs.cases)
+    completeness = np.array([one.error for one in found])
+    return Explanation(
+        pixels=np.stack([one.pixels for one in found]),
+        radiomics=Attribution(
+            case_ids=case_ids,
+            branch="radiomics",
+            names=model.scaler.names,
+            values=np.stack([one.radiomics for one in found]),
+            completeness_error=completeness,
+        ),
+        clinical=Attribution(
+            case_ids=case_ids,
+            branch="clinical",
+            names=tuple(column.name for column in model.encoder.columns),
+            values=np.stack([one.clinical for one in found]),
+            completeness_error=completeness,
+        ),
+        differences=np.array([one.difference for one in found]),
+        n_steps=np.array([one.n_steps for one in found]),
+    )
+
+
+def _attribute(model: FittedModel, batch: Batch, n_steps: int) -> _Found:
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(lambda *tensors: log_odds(model, *tensors))
+    *tensors, present = model.network_inputs(batch)
+    parts, delta = method.attribute(
+        tuple(tensors),
+        additional_forward_args=(present,),
+        n_steps=n_steps,
+        method="gausslegendre",
+        internal_batch_size=_STEPS_AT_ONCE,
+        return_convergence_delta=True,
+    )
+    image, features, encoded = (part.detach().double().numpy() for part in parts)
+    error = float(delta)
+    return _Found(
+        pixels=image.sum(axis=(0, 1)),
+        radiomics=features[0],
+        clinical=_by_column(model, encoded[0]),
+        error=error,
+        # Captum's error is the attributions' sum less the difference.
+        difference=float(image.sum() + features.sum() + encoded.sum()) - error,
+        n_steps=n_steps,
+    )
+
+
+def _by_column(model: FittedModel, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
     widths = [len(column.inputs) for column in model.encoder.columns]
-    return np.repeat(np.arange(len(widths)), widths)
+    owners = np.repeat(np.arange(len(widths)), widths)
+    return np.bincount(owners, weights=encoded, minlength=len(widths)).astype(np.float64)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fusion.errors import FusionError
-from fusion.explanation.shap_values import Floats, ShapTable, explain_inputs, spread_rows
+from fusion.explanation.coalitions import Floats
+from fusion.explanation.shap_values import ShapTable, explain_inputs, spread_rows
 from fusion.imaging.store import Crops
 from fusion.models.branches import BRANCHES
 from fusion.records import Case, FeatureTable
@@ -79,7 +80,8 @@ def explain_network_inputs(
         seed=model.fold,
         **settings,
     )
-    return replace(table, values=np.where(has[picks], table.values, np.nan))
+    values, errors = (np.where(has[picks], of_all, np.nan) for of_all in (table.values, table.standard_error))
+    return replace(table, values=values, standard_error=errors)
 
 
 class _GivenImage:
@@ -121,7 +123,7 @@ class _GivenImage:
 
     def rows(self, inputs: Inputs) -> Floats:
         """(N, C) of cases."""
-        return self._join(inputs.radiomics, inputs.clinical, _embed_images(self._model, inputs), inputs.present)
+        return self._join(inputs.radiomics, inputs.clinical, embed_images(self._model, inputs), inputs.present)
 
     def background(self, rows: Floats) -> Floats:
         """(B, C) of the model's training rows; with all branches and the mean image of ``rows``, to be ranked with."""
@@ -152,8 +154,8 @@ def _with_features(branch: nn.Module, features: NDArray[np.intp]) -> nn.Module:
 
 
 @torch.no_grad()
-def _embed_images(model: FittedModel, inputs: Inputs) -> Floats:
-    """(N, d_embedding) whatever it is where there is no image; without the branch (N, 0)."""
+def embed_images(model: FittedModel, inputs: Inputs) -> Floats:
+    """(N, d_embedding) of the images, whatever it is where there is none; without the branch (N, 0)."""
     if "image" not in model.network.names:
         return np.zeros((len(inputs), 0))
     weights = np.ones(len(inputs), dtype=np.float32)

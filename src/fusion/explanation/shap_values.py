@@ -11,10 +11,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.explanation.coalitions import Floats, coalitions, shapley_values
 from fusion.runs.tables import write_rows
 
-Floats = NDArray[np.float64]
-_HEADER = ("case_id", "fold", "name", "value", "completeness_error", "unit")
+Method = Literal["linear", "trees", "coalitions", "permutations"]
+Unit = Literal["logit", "probability"]
+_HEADER = ("case_id", "fold", "name", "value", "completeness_error", "unit", "standard_error", "method")
 # Beyond this many log-odds a float64 probability is 0 or 1, and has no log-odds.
 _MOST_LOG_ODDS = 36.0
 _CHUNK_ELEMENTS = 4_000_000
@@ -43,19 +45,27 @@ class ShapTable:
         names: (F,)
         values: (N, F), signed towards the positive label, in ``unit``; NaN where a case does not have the input.
         completeness_error: (N,) how far the values and the base (the mean output of the background) are from the
-            output together, in ``unit``; 0 is perfect.
+            output together, in ``unit``; 0 is perfect. Sampled values have none either: it says nothing of their error.
         unit: ``logit`` (log-odds) or ``probability``.
+        method: How the values were found: from the coefficients (``linear``), from the trees' nodes (``trees``) or over
+            all ``coalitions`` of inputs, all of which are exact against the background; or along random
+            ``permutations``, which is an estimate.
+        standard_error: (N, F) of an estimate, in ``unit``: what other permutations would change; 0 where exact, NaN
+            where there was but one permutation. What other background rows would change is not in it.
     """
 
     case_ids: tuple[str, ...]
     names: tuple[str, ...]
     values: Floats
     completeness_error: Floats = field(repr=False)
-    unit: Literal["logit", "probability"]
+    unit: Unit
+    method: Method
+    standard_error: Floats = field(repr=False)
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.names))
-        if self.values.shape != expected or self.completeness_error.shape != expected[:1]:
+        shapes = {self.values.shape, self.standard_error.shape}
+        if shapes != {expected} or self.completeness_error.shape != expected[:1]:
             raise ValueError(f"SHAP values are {self.values.shape}, ids and names ask for {expected}")
 
 
@@ -79,7 +89,8 @@ def explain_inputs(
     Where the log-odds are linear the values are exact, of every row and against all of the background:
     coefficient x (column - its mean). Else the probability is evaluated on mixtures of the row and of background rows:
     on all 2^F of them (exact, of every row) where ``max_evaluations`` allows it, else along random permutations of the
-    inputs and their reverses (exact without interactions of three and more inputs), of some rows.
+    inputs and their reverses (exact without interactions of three and more inputs), of some rows; the spread
+    between the permutations is the standard error.
 
     The model is asked for thousands of mixtures of many rows at once, which the shap package does row by row, and it
     compiles itself for ten seconds and more in every process; the values are the same.
@@ -110,19 +121,23 @@ def explain_inputs(
     outputs = model.probabilities(rows)
     mixing = _Mixing(model, owners, background[spread_rows(model.probabilities(background), n_background)])
     if 2 ** len(names) <= max_evaluations:
+        method: Method = "coalitions"
         picks = list(range(len(rows)))
-        values, base = _exact(mixing, rows, len(names))
+        values, standard_error, base = _exact(mixing, rows, len(names))
     else:
+        method = "permutations"
         picks = sorted(spread_rows(outputs, n_cases).tolist())
         n_permutations = max(1, max_evaluations // (2 * len(names) + 2))
         rng = np.random.default_rng(seed)
-        values, base = _sampled(mixing, rows[picks], len(names), n_permutations=n_permutations, rng=rng)
+        values, standard_error, base = _sampled(mixing, rows[picks], len(names), n_permutations=n_permutations, rng=rng)
     return ShapTable(
         case_ids=tuple(case_ids[pick] for pick in picks),
         names=tuple(names),
         values=values,
         completeness_error=np.abs(values.sum(1) + base - outputs[picks]),
         unit="probability",
+        method=method,
+        standard_error=standard_error,
     )
 
 
@@ -134,15 +149,15 @@ def spread_rows(outputs: Floats, n_rows: int) -> NDArray[np.intp]:
 
 
 def write_inputs(path: Path, table: ShapTable, fold: int) -> None:
-    """Write ``inputs.csv`` of a fold: a row per case and input that it has."""
-    errors = table.completeness_error.tolist()
+    """Write ``inputs.csv`` of a fold: a row per case and input that it has; an unknown standard error is empty."""
+    numbers = (table.values.tolist(), table.completeness_error.tolist(), table.standard_error.tolist())
     write_rows(
         path,
         _HEADER,
         (
-            (case_id, fold, name, value, error, table.unit)
-            for case_id, values, error in zip(table.case_ids, table.values.tolist(), errors, strict=True)
-            for name, value in zip(table.names, values, strict=True)
+            (case_id, fold, name, value, unexplained, table.unit, "" if math.isnan(error) else error, table.method)
+            for case_id, values, unexplained, errors in zip(table.case_ids, *numbers, strict=True)
+            for name, value, error in zip(table.names, values, errors, strict=True)
             if not math.isnan(value)
         ),
     )
@@ -170,47 +185,51 @@ def _explain_linear(
     values = coefficients * (rows - center)
     # A probability of 0 or 1 has lost its log-odds; the sum is held against what is left of them.
     total = np.clip(values.sum(1) + center @ coefficients + intercept, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
-    error = np.abs(total - _log_odds(model.probabilities(rows)))
+    error = np.abs(total - logit(model.probabilities(rows)))
     return ShapTable(
-        case_ids=tuple(case_ids), names=tuple(names), values=values, completeness_error=error, unit="logit"
+        case_ids=tuple(case_ids),
+        names=tuple(names),
+        values=values,
+        completeness_error=error,
+        unit="logit",
+        method="linear",
+        standard_error=np.zeros_like(values),
     )
 
 
-def _log_odds(probabilities: Floats) -> Floats:
+def logit(probabilities: Floats) -> Floats:
+    """Log-odds within ±36, beyond which a probability is 0 or 1."""
     with np.errstate(divide="ignore"):
-        log_odds = np.log(probabilities) - np.log1p(-probabilities)
-    return np.asarray(np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS))
+        odds = np.log(probabilities) - np.log1p(-probabilities)
+    return np.asarray(np.clip(odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS))
 
 
-def _exact(mixing: _Mixing, rows: Floats, n_inputs: int) -> tuple[Floats, Floats]:
-    """Shapley values (N, F) over all coalitions of inputs (Lundberg & Lee, NeurIPS 2017, eq. 8), and bases (N,)."""
-    codes = np.arange(2**n_inputs)
-    outputs = mixing.outputs(rows, (codes[:, None] >> np.arange(n_inputs)) & 1 == 1)
-    values = np.zeros((len(rows), n_inputs))
-    for place in range(n_inputs):
-        without = codes[codes >> place & 1 == 0]
-        others = [int(code).bit_count() for code in without]
-        weights = np.array([1 / (n_inputs * math.comb(n_inputs - 1, n)) for n in others])
-        values[:, place] = (outputs[:, without | 1 << place] - outputs[:, without]) @ weights
-    return values, outputs[:, 0]
+def _exact(mixing: _Mixing, rows: Floats, n_inputs: int) -> tuple[Floats, Floats, Floats]:
+    """Shapley values (N, F) over all coalitions of inputs, their standard errors (N, F) of 0, and bases (N,)."""
+    outputs = mixing.outputs(rows, coalitions(n_inputs))
+    values = shapley_values(outputs)
+    return values, np.zeros_like(values), outputs[:, 0]
 
 
 def _sampled(
     mixing: _Mixing, rows: Floats, n_inputs: int, *, n_permutations: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Mean contributions (N, F) along permutations of the inputs and their reverses, the same for all, and bases (N,).
+) -> tuple[Floats, Floats, Floats]:
+    """Mean contributions (N, F) along permutations of the inputs and their reverses, standard errors, and bases (N,).
 
-    Štrumbelj & Kononenko, Knowl Inf Syst 2014;41:647-665; antithetic as in Mitchell et al., JMLR 2022;23(43).
+    Štrumbelj & Kononenko, Knowl Inf Syst 2014;41:647-665; antithetic as in Mitchell et al., JMLR 2022;23(43). A
+    permutation and its reverse are one draw: the standard error is that of the mean of the draws.
     """
-    values = np.zeros((len(rows), n_inputs))
-    for _ in range(n_permutations):
+    drawn = np.zeros((n_permutations, len(rows), n_inputs))
+    for found in drawn:
         order = rng.permutation(n_inputs)
         rank = np.argsort(order)
         for place_of in (rank, n_inputs - 1 - rank):
             # Step k has the first k inputs of the order.
             outputs = mixing.outputs(rows, place_of < np.arange(n_inputs + 1)[:, None])
-            values += np.diff(outputs, axis=1)[:, place_of]
-    return values / (2 * n_permutations), outputs[:, 0]
+            found += np.diff(outputs, axis=1)[:, place_of] / 2
+    unknown = np.full(drawn.shape[1:], np.nan)
+    error = drawn.std(axis=0, ddof=1) / math.sqrt(n_permutations) if n_permutations > 1 else unknown
+    return drawn.mean(axis=0), error, outputs[:, 0]
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.classical.model import ClassicalModel
 from fusion.classical.rows import Sources
-from fusion.explanation.integrated_gradients import Explanation, explain, spread_cases
+from fusion.explanation.branch_shapley import explain_classical_branches, explain_network_branches
+from fusion.explanation.branch_table import write_branch_values
+from fusion.explanation.classical_inputs import explain_classical_inputs
+from fusion.explanation.integrated_gradients import explain_within, spread_cases
 from fusion.explanation.network_inputs import explain_network_inputs
-from fusion.explanation.overlay import write_overlay
-from fusion.explanation.shap_values import explain_inputs, write_inputs
+from fusion.explanation.pixel_tables import write_pixels
+from fusion.explanation.pixels import explain_pixels
+from fusion.explanation.shap_values import write_inputs
 from fusion.imaging.store import Crops
 from fusion.records import Attribution, Case, FeatureTable
 from fusion.runs.tables import write_rows
@@ -54,9 +57,11 @@ def write_explanations(
     if settings["name"] == "none":
         return
     if isinstance(model, ClassicalModel):
-        _explain_inputs(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
+        _explain_classical(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
     elif isinstance(model, FittedModel):
         _explain_branches(out_dir, images_dir, model, cases, probabilities, crops, features, settings)
+        inputs = model.assemble(cases, crops=crops, features=features)
+        write_branch_values(out_dir / "shapley.csv", explain_network_branches(model, inputs), model.fold)
         table = explain_network_inputs(
             model, cases, probabilities=probabilities, crops=crops, features=features, settings=settings["network"]
         )
@@ -64,25 +69,14 @@ def write_explanations(
             write_inputs(out_dir / "inputs.csv", table, model.fold)
 
 
-def _explain_inputs(
+def _explain_classical(
     out_dir: Path, model: ClassicalModel, cases: Sequence[Case], sources: Sources, settings: Mapping[str, Any]
 ) -> None:
-    if not model.final_names:
-        return
-    rows = model.final_rows(model.join(cases, sources))
-    # A weighted mean does without a missing score, and then there is no value of it that could have moved anything.
-    complete = np.flatnonzero(~np.isnan(rows).any(axis=1))
-    table = explain_inputs(
-        model.output,
-        names=model.final_names,
-        owners=np.arange(len(model.final_names)),
-        background=model.background,
-        rows=rows[complete],
-        case_ids=[cases[row].case_id for row in complete.tolist()],
-        seed=model.fold,
-        **settings["inputs"],
-    )
-    write_inputs(out_dir / "inputs.csv", table, model.fold)
+    joined, case_ids = model.join(cases, sources), [case.case_id for case in cases]
+    write_branch_values(out_dir / "shapley.csv", explain_classical_branches(model, case_ids, joined), model.fold)
+    table = explain_classical_inputs(model, case_ids, joined, settings=settings["inputs"])
+    if table is not None:
+        write_inputs(out_dir / "inputs.csv", table, model.fold)
 
 
 def _explain_branches(
@@ -95,13 +89,23 @@ def _explain_branches(
     features: FeatureTable,
     settings: Mapping[str, Any],
 ) -> None:
-    picks = spread_cases(probabilities, settings["n_cases"])
+    picks, pixels = spread_cases(probabilities, settings["n_cases"]), settings["pixels"]
     picked = [cases[row] for row in picks]
-    explanation = explain(model, model.assemble(picked, crops=crops, features=features), n_steps=settings["n_steps"])
+    explanation = explain_within(
+        model,
+        model.assemble(picked, crops=crops, features=features),
+        n_steps=settings["n_steps"],
+        most_steps=pixels["most_steps"],
+        tolerance=pixels["bars"]["completeness_error"],
+        smallest_difference=pixels["smallest_difference"],
+    )
     for attribution in (explanation.radiomics, explanation.clinical):
         if attribution.names:
             write_rows(out_dir / f"{attribution.branch}.csv", _HEADER, _rows(attribution, model.fold))
-    _write_images(images_dir, picked, probabilities[picks], model, explanation, crops)
+    found = explain_pixels(model, picked, gradients=explanation, crops=crops, features=features, settings=pixels)
+    if found is not None:
+        shown = probabilities[picks][list(found.rows)]
+        write_pixels(out_dir, images_dir, found, probabilities=shown, label_names=model.label_names, crops=crops)
 
 
 def _rows(attribution: Attribution, fold: int) -> Iterator[tuple[object, ...]]:
@@ -111,24 +115,3 @@ def _rows(attribution: Attribution, fold: int) -> Iterator[tuple[object, ...]]:
         for name, value in zip(attribution.names, values, strict=True):
             if value != 0:
                 yield case_id, fold, name, value, error
-
-
-def _write_images(
-    out_dir: Path,
-    cases: Sequence[Case],
-    probabilities: NDArray[np.float64],
-    model: FittedModel,
-    explanation: Explanation,
-    crops: Crops,
-) -> None:
-    if "image" not in model.network.names:
-        return
-    for case, probability, pixels in zip(cases, probabilities.tolist(), explanation.pixels, strict=True):
-        if case.case_id not in crops:
-            continue
-        image, mask = crops.array[crops.index(case.case_id)]
-        truth = "outcome unknown" if case.label is None else f"outcome {case.label}"
-        caption = f"{case.case_id}: {truth}, probability of {model.label_names[-1]} {probability:.2f}"
-        # An id may hold what a file name may not.
-        path = out_dir / f"{quote(case.case_id, safe=' ')}.png"
-        write_overlay(path, image=np.array(image), mask=np.array(mask), pixels=pixels, caption=caption)

@@ -90,6 +90,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.runs.folder import RunFolder
     from fusion.runs.manifest import Manifest, describe_cohort, describe_environment, digest_inputs
     from fusion.runs.model import branches_taken, is_classical
+    from fusion.runs.pseudonyms import names_of
     from fusion.splits.folds import every_fold, make_folds
     from fusion.sweeps.pruning import report_fold
     from fusion.sweeps.records import sweep_of
@@ -143,7 +144,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
             metrics = evaluate_run(run, config, cohort, folds, features)
         if config["report"]:
             with manifest.stage("report"):
-                report = write_report(out_dir)
+                report = write_report(out_dir, naming=names_of(config))
             print_summary(metrics, title=config["name"], written=report)
         track_run(run, config=config, metrics=metrics, sweep=sweep_of(run.path))
 
@@ -157,6 +158,7 @@ def train_fold(
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.thresholds import choose_thresholds
+    from fusion.explanation.thumbnails import write_thumbnails
     from fusion.explanation.write import write_explanations
     from fusion.runs.model import is_classical
     from fusion.storage import content_key
@@ -200,9 +202,11 @@ def train_fold(
         tuned = tuned.with_thresholds(thresholds, primary=settings.threshold)
 
         test = [row for row, case in enumerate(tuned.fit.cases) if case.patient_id in fold.test]
+        pictures = run.path / "attributions"
+        write_thumbnails(pictures / "thumbnails", [tuned.fit.cases[row] for row in test], crops)
         write_explanations(
             fold_dir,
-            images_dir=run.path / "attributions" / "images",
+            images_dir=pictures / "images",
             model=tuned.fit.model,
             cases=[tuned.fit.cases[row] for row in test],
             probabilities=tuned.fit.scores.probabilities[test, -1],
@@ -273,11 +277,14 @@ def evaluate_run(
     run: RunFolder, config: Mapping[str, Any], cohort: Cohort, folds: Sequence[Fold], features: FeatureTable
 ) -> dict[str, Any]:
     """Join the finished folds' tables and compute every figure from them; nothing of the model is fitted here."""
+    from fusion.cohorts.load import cohort_root
     from fusion.evaluation.evaluate import evaluate, evaluate_auc, evaluate_in_cohort, learning_point
     from fusion.evaluation.kept_probe import probe
+    from fusion.evaluation.patient_flow import patient_flow
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.sample_size import sample_size
     from fusion.evaluation.settings import Settings
+    from fusion.evaluation.table_one import table_one
     from fusion.runs.folder import INNER
     from fusion.runs.model import branches_heard
     from fusion.runs.tables import read_branch_predictions, read_predictions, write_predictions
@@ -322,6 +329,9 @@ def evaluate_run(
     }
     # A cohort need not have every branch that the model knows.
     metrics["branches"] = {branch: figures for branch, figures in alone.items() if figures}
+    write_json(run.path / "table_one.json", table_one(cohort, folds, seed=config["seed"]))
+    rooted = {**config["cohort"], "root": str(cohort_root(config["cohort"], cache_dir=cache_dir))}
+    write_json(run.path / "patient_flow.json", patient_flow(cohort, folds, features, config=rooted))
     write_json(run.path / "metrics.json", metrics)
     return metrics
 

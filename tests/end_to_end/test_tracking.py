@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from wandb_file import read_wandb
 
+from fusion.runs.pseudonyms import pseudonyms
 from fusion.tracking.hidden_report import hidden_report
-from fusion.tracking.pseudonyms import pseudonyms
 
 TESTED = re.compile(r"(?:patient|case)-[0-9a-f]{16}")
 

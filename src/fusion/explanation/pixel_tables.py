@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fusion.explanation.lesion_share import REGIONS
 from fusion.explanation.overlay import Panel, write_panels
 from fusion.explanation.pixels import PixelExplanations, PixelMap
+from fusion.explanation.thumbnails import write_overlay_thumbnail
 from fusion.imaging.store import Crops
 from fusion.runs.tables import write_rows
 
@@ -72,6 +73,14 @@ def write_pixels(
     for row, (case, probability) in enumerate(zip(explained.cases, probabilities.tolist(), strict=True)):
         image, mask = crops.array[crops.index(case.case_id)]
         truth = "outcome unknown" if case.label is None else f"outcome {case.label}"
+        write_overlay_thumbnail(
+            images_dir.parent / "thumbnails" / "overlays",
+            case.case_id,
+            image=np.array(image),
+            mask=np.array(mask),
+            pixels=next(iter(explained.maps.values()))[row].values,
+        )
+        # Its id is no part of the picture: who hides ids renames files.
         write_panels(
             # An id may hold what a file name may not.
             images_dir / f"{quote(case.case_id, safe=' ')}.png",
@@ -79,7 +88,7 @@ def write_pixels(
             mask=np.array(mask),
             panels=[_panel(method, explained, row) for method in explained.maps],
             positive=label_names[-1],
-            caption=f"{case.case_id}: {truth}, probability of {label_names[-1]} {probability:.2f}",
+            caption=f"{truth[0].upper()}{truth[1:]}, probability of {label_names[-1]} {probability:.2f}",
         )
 
 

@@ -13,7 +13,7 @@ from fusion.report.comparison_terminal import print_comparison
 from fusion.report.comparison_words import explanations, findings, short_p, warnings
 from fusion.report.figures.comparison import plan_comparison
 from fusion.report.figures.style import percent_text
-from fusion.report.figures.write import Drawing, write_drawing
+from fusion.report.figures.write import Drawing, write_drawings
 from fusion.report.html import page_environment
 from fusion.runs.tables import write_rows
 from fusion.storage import atomic_path, write_json
@@ -61,9 +61,7 @@ def write_comparison(comparison: Mapping[str, Any], out_dir: Path) -> Path:
     """
     write_json(out_dir / "comparison.json", comparison)
     write_rows(out_dir / "comparison.csv", *_table(comparison))
-    plans = list(plan_comparison(comparison))
-    _forget_others(out_dir / "figures", {plan.name for plan in plans})
-    drawings = {plan.name: write_drawing(plan, out_dir / "figures" / f"{plan.name}.svg") for plan in plans}
+    drawings = write_drawings(plan_comparison(comparison), out_dir / "figures")
     page = (
         page_environment(p_value=short_p, percent=percent_text)
         .get_template(_TEMPLATE)
@@ -96,12 +94,6 @@ def _table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]
         for model in comparison["models"]
     ]
     return [*header, "published_auc", "published_source"], rows
-
-
-def _forget_others(folder: Path, names: set[str]) -> None:
-    for path in folder.glob("*.svg"):
-        if path.stem not in names:
-            path.unlink()
 
 
 def _context(comparison: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,12 +19,18 @@ from markupsafe import Markup
 from fusion.records import Predictions
 from fusion.report.figures.style import BLUE, INK, MUTED, PAPER
 from fusion.report.figures.write import Drawing, write_figures
+from fusion.report.flow import flow_groups, flow_sentences
+from fusion.report.hidden import hidden_copy
 from fusion.report.inner import inner_text
 from fusion.report.limitations import limitations, warnings
 from fusion.report.methods import RANDOM_START, methods, split_text, starts_at_random
 from fusion.report.mistakes import worst_mistakes
+from fusion.report.patients import patient_views, rule_text
+from fusion.report.pictures import embed_large
 from fusion.report.recipe import recipe
 from fusion.report.run_folder import FinishedRun, read_run
+from fusion.report.summary import certainty, failures, of_whom
+from fusion.report.table_one import TESTS, table_one_tables
 from fusion.report.tables import (
     alone_caption,
     center_tables,
@@ -31,12 +40,13 @@ from fusion.report.tables import (
     reader_name,
     reader_tables,
 )
+from fusion.runs.pseudonyms import Naming
 from fusion.storage import atomic_path
 
 _TEMPLATE = "template.html.j2"
+_SCRIPT = "page.js"
 _N_MISTAKES = 10
 _N_OVERLAYS = 24
-_N_CENTER_NAMES = 90  # in characters; longer lists are left to the table of centers
 
 
 class Overlay(NamedTuple):
@@ -47,12 +57,14 @@ class Overlay(NamedTuple):
     caption: str
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write ``figures/*.svg`` and ``report.html`` of a finished run; no request leaves the page.
+def write_report(run_dir: Path, *, naming: Naming | None = None) -> Path:
+    """Write ``figures/`` and ``report.html`` of a finished run; no request leaves the page.
 
     Args:
         run_dir: With config.yaml, manifest.json, metrics.json and predictions.csv; every other file is optional, and
             the page says what is missing.
+        naming: What patients and cases are called in the figures and on the page; None: what they are called in the
+            run.
 
     Returns:
         The path of the page.
@@ -60,13 +72,23 @@ def write_report(run_dir: Path) -> Path:
     Raises:
         InputError: With every file that is missing or unreadable.
     """
-    run = read_run(run_dir)
-    page = (
-        page_environment(percent=_percent, p_value=_p_value, reader_name=reader_name)
-        .get_template(_TEMPLATE)
-        .render(_context(run, write_figures(run)))
-    )
-    path = run_dir / "report.html"
+    if naming is None:
+        return _write(read_run(run_dir))
+    # Before the copy, so that what is wrong with the folder is told with the folder's own name.
+    read_run(run_dir)
+    with hidden_copy(run_dir, naming) as copy:
+        page = _write(read_run(copy))
+        shutil.rmtree(run_dir / "figures", ignore_errors=True)
+        for source in (page, *(copy / "figures").rglob("*.*")):
+            with atomic_path(run_dir / source.relative_to(copy)) as temporary:
+                shutil.copyfile(source, temporary)
+    return run_dir / page.name
+
+
+def _write(run: FinishedRun) -> Path:
+    environment = page_environment(percent=_percent, p_value=_p_value, reader_name=reader_name)
+    page = environment.get_template(_TEMPLATE).render(_context(run, write_figures(run)))
+    path = run.path / "report.html"
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -102,7 +124,10 @@ def page_environment(**filters: Callable[..., str]) -> Environment:
 def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
     # Under repeated cross-validation a patient may be mistaken several times; the worst one is shown.
     mistakes = list({mistake.patient_id: mistake for mistake in reversed(worst_mistakes(run))}.values())[::-1]
-    of_readers = reader_tables(run)
+    of_readers, script = reader_tables(run), _script()
+    pictures = embed_large({unquote(name): path for name, path in run.overlays.items()})
+    patients = patient_views(run, pictures)
+    judged = [patient.verdict for patient in patients]
     n_tested, split = len(set(run.test.patient_ids)), run.config.get("split")
     return {
         "run": run,
@@ -113,6 +138,18 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "facts": _facts(run),
         "positive": run.patients.label_names[-1],
         "others": " or ".join(run.patients.label_names[:-1]),
+        "of_whom": of_whom(run),
+        "certainty": certainty(run),
+        "failures": failures(run, judged),
+        "patients": patients,
+        "has_thumbnails": any(case.thumbnail for patient in patients for case in patient.cases),
+        "numbers_of_patients": {verdict.patient_id: number for number, verdict in enumerate(judged, 1)},
+        "numbers_of_cases": {
+            case.case_id: number for number, patient in enumerate(patients, 1) for case in patient.cases
+        },
+        "rule_text": rule_text(run),
+        "script": Markup(script),  # The package's own file.
+        "script_digest": _digest(script),
         "drawings": drawings,
         "warnings": warnings(run),
         "limitations": limitations(run),
@@ -125,6 +162,10 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "methods": methods(run),
         "recipe": recipe(run),
         "alone_caption": alone_caption(run) if run.metrics.get("branches") and run.metrics.get("test") else None,
+        "table_one": table_one_tables(run.table_one),
+        "tests": TESTS,
+        "flow_sentences": flow_sentences(run.flow, label_names=run.patients.label_names) if run.flow else [],
+        "flow_groups": flow_groups(run.flow, label_names=run.patients.label_names) if run.flow else [],
         "published": _published(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],
@@ -132,24 +173,30 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "n_tested": n_tested,
         "is_repeated": n_tested < len(run.test.patient_ids),
         "is_left_out": isinstance(split, Mapping) and split.get("name") == "leave_one_center_out",
-        "overlays": _overlays(run),
+        "overlays": _overlays(run, pictures),
         "config_text": yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     }
 
 
 def _facts(run: FinishedRun) -> dict[str, str]:
-    patients = run.patients
-    labels = dict(zip(patients.patient_ids, patients.labels, strict=True))
-    counts = {name: list(labels.values()).count(name) for name in patients.label_names}
-    centers = sorted(set(patients.centers))
-    names = ", ".join(centers)
+    labels = dict(zip(run.patients.patient_ids, run.patients.labels, strict=True))
+    counts = {name: list(labels.values()).count(name) for name in run.patients.label_names}
     return {
         "Patients": f"{len(labels)}",
         "Labels": ", ".join(f"{count} {name}" for name, count in counts.items()),
-        "Centers": f"{len(centers)}" + (f": {names}" if len(names) <= _N_CENTER_NAMES else ""),
+        "Centers": f"{len(set(run.patients.centers))}",
         "Test patients": f"{len(set(run.test.patient_ids))}",
         "Split": split_text(run),
     }
+
+
+def _script() -> str:
+    return (Path(__file__).parent / _SCRIPT).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """By which the page's policy knows its one script; another one, of whatever origin, does not run."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _published(run: FinishedRun) -> Mapping[str, Any] | None:
@@ -158,15 +205,14 @@ def _published(run: FinishedRun) -> Mapping[str, Any] | None:
     return published if isinstance(published, Mapping) and published.get("value") is not None else None
 
 
-def _overlays(run: FinishedRun) -> list[Overlay]:
+def _overlays(run: FinishedRun, pictures: Mapping[str, str]) -> list[Overlay]:
     """The worst and the best judged cases: half of the gallery each."""
-    judged = _by_probability_of_own_label(run.cases) if run.cases is not None else []
-    known = [(case_id, caption) for case_id, caption in judged if case_id in run.overlays]
-    others = [(case_id, "") for case_id in run.overlays if case_id not in dict(known)]
-    ordered = known + others
+    captions = dict(_by_probability_of_own_label(run.cases)) if run.cases is not None else {}
+    ordered = [case_id for case_id in captions if case_id in pictures]
+    ordered += [case_id for case_id in pictures if case_id not in captions]
     if len(ordered) > _N_OVERLAYS:
         ordered = ordered[: _N_OVERLAYS // 2] + ordered[-_N_OVERLAYS // 2 :]
-    return [Overlay(case_id, _data_uri(run.overlays[case_id]), caption) for case_id, caption in ordered]
+    return [Overlay(case_id, pictures[case_id], captions.get(case_id, "")) for case_id in ordered]
 
 
 def _by_probability_of_own_label(cases: Predictions) -> list[tuple[str, str]]:
@@ -178,10 +224,6 @@ def _by_probability_of_own_label(cases: Predictions) -> list[tuple[str, str]]:
             own = float(cases.probabilities[row][cases.label_names.index(label)])
             found.append((own, case_id, f"{label}, given {_percent(own)}"))
     return [(case_id, caption) for _, case_id, caption in sorted(found)]
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _percent(share: float) -> str:

@@ -68,6 +68,8 @@ class FinishedRun:
     lasso_cv: pd.DataFrame | None
     lasso_path: pd.DataFrame | None
     nomogram: pd.DataFrame | None
+    flow: Mapping[str, Any] | None
+    table_one: Mapping[str, Any] | None
     candidates: Mapping[int, Mapping[str, int]]
     final_inputs: Mapping[int, Sequence[str]]
     classifiers: Mapping[int, Mapping[str, Any]]
@@ -213,6 +215,8 @@ def read_run(run_dir: Path) -> FinishedRun:
         ),
         "lasso_path": read("lasso_path.csv", _table("fold", "stage", "lambda", "feature", "coefficient")),
         "nomogram": read("nomogram.csv", _table("fold", "variable", "label", "value")),
+        "flow": read("patient_flow.json", _read_json),
+        "table_one": read("table_one.json", _read_json),
     }
     columns = ("case_id", "fold", "name", "value")
     attributions = {name: read(f"attributions/{name}.csv", _table(*columns)) for name in ("radiomics", "clinical")}

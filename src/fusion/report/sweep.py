@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fusion.report.comparison_words import short_p
-from fusion.report.figures.comparison import draw_luck
+from fusion.report.figures.comparison import draw_luck, luck_table
 from fusion.report.figures.importance import plan_importance
 from fusion.report.figures.parallel_coordinates import plan_parallel_coordinates
 from fusion.report.figures.style import Plan, percent_text
-from fusion.report.figures.write import write_drawing
+from fusion.report.figures.write import write_drawings
 from fusion.report.html import page_environment
 from fusion.report.sweep_words import findings, inner_note, run_name, warnings
 from fusion.storage import atomic_path, write_json
@@ -30,8 +30,7 @@ def write_sweep(sweep: Mapping[str, Any], sweep_dir: Path) -> Path:
         The path of the page.
     """
     write_json(sweep_dir / "sweep.json", sweep)
-    folder = sweep_dir / "figures"
-    drawings = {plan.name: write_drawing(plan, folder / f"{plan.name}.svg") for plan in _plans(sweep)}
+    drawings = write_drawings(_plans(sweep), sweep_dir / "figures")
     names = {run["folder"]: run_name(run, sweep["swept"]) for run in sweep["runs"]}
     page = (
         page_environment(p_value=short_p, percent=percent_text, seconds=_seconds)
@@ -65,6 +64,7 @@ def _plans(sweep: Mapping[str, Any]) -> Iterator[Plan]:
             f"The largest of {best['k']} test AUCs in {best['n_permutations']} shufflings of the labels, in which no "
             "run can know anything; the upright line is the largest test AUC observed.",
             draw_luck(best),
+            luck_table(best),
         )
 
 

@@ -18,6 +18,7 @@ from fusion.report.html import write_report
 from fusion.report.sweep import write_sweep
 from fusion.report.sweep_terminal import print_sweep
 from fusion.runs.folder import RunFolder
+from fusion.runs.pseudonyms import names_of
 from fusion.storage import file_lock
 from fusion.sweeps.importance import measure_importance
 from fusion.sweeps.leading import compare_leading
@@ -42,7 +43,8 @@ def finish_sweep(sweep_dir: Path, settings: Mapping[str, Any]) -> None:
         if not (*ranking.ranked, *ranking.others):
             return
         if ranking.chosen is not None and not (sweep_dir / ranking.chosen.folder / "report.html").is_file():
-            write_report(sweep_dir / ranking.chosen.folder)
+            chosen = RunFolder.open(sweep_dir / ranking.chosen.folder)
+            write_report(chosen.path, naming=names_of(chosen.config))
         content = describe_sweep(sweep_dir, ranking, settings)
         page = write_sweep(content, sweep_dir)
     print_sweep(content, written=page)

@@ -16,11 +16,11 @@ from fusion.evaluation.evaluate import of_part
 from fusion.evaluation.pooling import pool_cases
 from fusion.evaluation.settings import Settings
 from fusion.records import Fold, Predictions
+from fusion.runs.pseudonyms import Naming
 from fusion.tracking.callbacks import InnerFigures, LearningRates, Throughput
 from fusion.tracking.earlier_epochs import EarlierEpochs
 from fusion.tracking.inner_rows import InnerRows
 from fusion.tracking.pictures import inner_pictures
-from fusion.tracking.pseudonyms import Naming
 from fusion.tracking.tracked import Tracked
 from fusion.tracking.tracker import Picture, Tracker
 from fusion.tracking.trackers import open_trackers

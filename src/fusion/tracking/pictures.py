@@ -16,7 +16,7 @@ from fusion.evaluation.settings import Settings
 from fusion.evaluation.smooth_calibration import smooth_calibration
 from fusion.records import Predictions
 from fusion.report.figures.calibration import draw_calibration
-from fusion.report.figures.roc import Curve, draw_roc
+from fusion.report.figures.roc import Curve, Curves, draw_roc
 from fusion.report.figures.style import INK, PAPER, short_text, square, style
 from fusion.tracking.tracker import Picture
 
@@ -50,7 +50,7 @@ def _roc(rows: Predictions, labels: NDArray[np.int64], settings: Settings) -> Fi
         auc = delong(labels01, scores, level=settings.level, patients=patients_of(rows))
         name = "AUC" if len(names) == 2 else short_text(names[k], _N_NAME)
         curves.append(Curve(name, roc_curve(labels01, scores), auc.as_json()))
-    return draw_roc(curves, None)
+    return draw_roc(Curves(curves))
 
 
 def _calibration(rows: Predictions, labels: NDArray[np.int64], settings: Settings) -> Figure:

@@ -11,7 +11,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
-from fusion.tracking.pseudonyms import Naming, plain_names, pseudonyms
+from fusion.runs.pseudonyms import Naming, plain_names, pseudonyms
 
 # (H, W, 3)
 Picture = NDArray[np.uint8]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -21,10 +22,12 @@ from fusion.report.figures.style import (
     column,
     interval_text,
     short_text,
+    stacked,
     style,
 )
 from fusion.report.run_folder import FinishedRun
 
+_EDGES = np.linspace(0, 1, 41)
 # Name of the figure and its best value.
 _IN_CAPTION = {
     "calibration_intercept": ("intercept", "0"),
@@ -41,8 +44,10 @@ def plan_calibration(run: FinishedRun) -> Plan | None:
     if not table or len(run.test.label_names) != 2:
         return None
     positive = run.test.label_names[1]
-    figure = draw_calibration(table, run.metrics["curves"].get("smooth_calibration"), _by_label(run), positive)
-    return Plan("calibration", "Are the probabilities true?", _caption(run, positive), figure)
+    smooth, by_label = run.metrics["curves"].get("smooth_calibration"), _by_label(run)
+    figure = draw_calibration(table, smooth, by_label, positive)
+    numbers = calibration_table(table, smooth, by_label)
+    return Plan("calibration", "Are the probabilities true?", _caption(run, positive), figure, numbers)
 
 
 def draw_calibration(
@@ -70,9 +75,32 @@ def draw_calibration(
         _groups(top, reliability)
         top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"Observed share of {name}")
         top.legend(loc="upper left", handlelength=1.5, borderaxespad=0.2)
-        _histogram(bottom, list(probabilities.values()), [short_text(label, 24) for label in probabilities])
+        _histogram(bottom, _histograms(probabilities), [short_text(label, 24) for label in probabilities])
         bottom.set_xlabel(f"Predicted probability of {name}")
         return figure
+
+
+def calibration_table(
+    reliability: Sequence[Mapping[str, Any]],
+    smooth: Mapping[str, Sequence[float | None]] | None,
+    probabilities: Mapping[str, NDArray[np.float64]],
+) -> pd.DataFrame:
+    """A row per group, per point of the smooth curve, and per bar of the two histograms."""
+    keys = ("predicted", "observed", "ci_low", "ci_high")
+    groups = pd.DataFrame({**{key: column(reliability, key) for key in keys}, "n": [row["n"] for row in reliability]})
+    points = {} if smooth is None else {key: np.array(smooth[key], dtype=np.float64) for key in keys[:2]}
+    bars = [
+        pd.DataFrame({"label": label, "predicted_low": _EDGES[:-1], "predicted_high": _EDGES[1:], "share": shares})
+        for label, shares in _histograms(probabilities).items()
+    ]
+    return stacked(group=groups, smooth_curve=pd.DataFrame(points), histogram=pd.concat(bars))
+
+
+def _histograms(probabilities: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Shares by bin of the positive label, and of all others together."""
+    *others, positive = probabilities
+    rest = np.concatenate([probabilities[label] for label in others])
+    return {positive: _shares(probabilities[positive]), ", ".join(others): _shares(rest)}
 
 
 def _groups(axes: Axes, reliability: Sequence[Mapping[str, Any]]) -> None:
@@ -83,11 +111,10 @@ def _groups(axes: Axes, reliability: Sequence[Mapping[str, Any]]) -> None:
     axes.plot(x, y, "o", color=BLUE, markersize=3.8, label=f"groups of {n}, with interval")
 
 
-def _histogram(axes: Axes, values: Sequence[NDArray[np.float64]], labels: Sequence[str]) -> None:
+def _histogram(axes: Axes, shares: Mapping[str, NDArray[np.float64]], labels: Sequence[str]) -> None:
     """The positive label's bars go up, the others' down; both have the same area, or the rarer label is not seen."""
-    bins = np.linspace(0, 1, 41)
-    up, down = (_shares(part, bins) for part in (values[-1], np.concatenate(values[:-1])))
-    middles, width = (bins[1:] + bins[:-1]) / 2, 0.8 * (bins[1] - bins[0])
+    up, down = shares.values()
+    middles, width = (_EDGES[1:] + _EDGES[:-1]) / 2, 0.8 * (_EDGES[1] - _EDGES[0])
     axes.bar(middles, up, width, color=VERMILLION, linewidth=0)
     axes.bar(middles, -down, width, color=MUTED, linewidth=0)
     axes.axhline(0, color=MUTED, linewidth=0.5)
@@ -108,8 +135,8 @@ def _histogram(axes: Axes, values: Sequence[NDArray[np.float64]], labels: Sequen
         )
 
 
-def _shares(values: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.histogram(values, bins)[0] / max(1, len(values))
+def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.histogram(values, _EDGES)[0] / max(1, len(values))
 
 
 def _by_label(run: FinishedRun) -> dict[str, NDArray[np.float64]]:

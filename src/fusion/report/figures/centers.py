@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fusion.report.figures.forest import Row, draw_forest
+from fusion.report.figures.forest import Row, draw_forest, forest_table
 from fusion.report.figures.style import Estimate, Plan, auc_interval_text, percent_text
 from fusion.report.run_folder import FinishedRun
 
@@ -20,7 +20,8 @@ def plan_centers(run: FinishedRun) -> Plan | None:
     rows += _summary(between) if between else []
     heads = ("Center", _n_head(run), f"AUC ({percent_text(run.level)} interval)")
     figure = draw_forest(rows, heads=heads, xlabel="AUC (dashed: chance)", reference=0.5)
-    return Plan("centers", "AUC by center", _caption(between, is_binary=run.is_binary), figure)
+    caption = _caption(between, is_binary=run.is_binary)
+    return Plan("centers", "AUC by center", caption, figure, forest_table(rows, heads=heads))
 
 
 def _centers(centers: Mapping[str, Mapping[str, Estimate]]) -> Iterator[Row]:

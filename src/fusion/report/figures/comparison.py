@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from fusion.report.comparison_notes import input_caption, input_unit
 from fusion.report.comparison_pairs import Selection, Shown, shown_pairs
 from fusion.report.comparison_words import short_p
-from fusion.report.figures.forest import N_NAME, Row, draw_forest
+from fusion.report.figures.forest import N_NAME, Row, draw_forest, forest_table
 from fusion.report.figures.ranking import draw_ranking
 from fusion.report.figures.style import (
     BLUE,
@@ -23,6 +23,7 @@ from fusion.report.figures.style import (
     Plan,
     percent_text,
     short_text,
+    stacked,
     style,
 )
 
@@ -42,7 +43,7 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
         f"{kind} with its {level} interval ({interval}), in the order in which the models were given; the dashed line "
         "is chance, further to the right is better. Intervals that overlap do not show that two models are alike: the "
         "patients are the same, and the differences have intervals of their own.",
-        _models(comparison, f"{kind} ({level} interval)"),
+        *_models(comparison, f"{kind} ({level} interval)"),
     )
     test = "DeLong’s paired" if is_binary else "a paired bootstrap’s"
     selection = shown_pairs(comparison, most=_MOST_ROWS)
@@ -52,7 +53,7 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
         f"Difference in {kind.removeprefix('Mean ')} on the same patients, with its {level} interval ({test}); right "
         f"of the dashed line {_better(selection)}. p is corrected for the number of all comparisons (Holm), and holds "
         "for these trained models: another training gives others." + _not_drawn(selection),
-        _differences(comparison, selection, f"Difference ({level} interval)"),
+        *_differences(comparison, selection, f"Difference ({level} interval)"),
     )
     best = comparison["best_of_k"]
     if best is not None and best["k"] > 2:
@@ -62,9 +63,20 @@ def plan_comparison(comparison: Mapping[str, Any]) -> Iterator[Plan]:
             f"The largest of the {best['k']} AUCs in {best['n_permutations']} shufflings of the labels, in which no "
             "model can know anything; the upright line is the largest AUC observed.",
             draw_luck(best),
+            luck_table(best),
         )
     if comparison["inputs"] is not None:
         yield _plan_inputs(comparison["inputs"])
+
+
+def luck_table(best: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per bar, and one per upright line."""
+    edges, counts = best["histogram"]["edges"], best["histogram"]["counts"]
+    return stacked(
+        shufflings=pd.DataFrame({"auc_low": edges[:-1], "auc_high": edges[1:], "n": counts}),
+        below_it_are_19_of_20=pd.DataFrame({"auc": [best["luck"]["best_q95"]]}),
+        observed=pd.DataFrame({"auc": [best["auc"]]}),
+    )
 
 
 def draw_luck(best: Mapping[str, Any]) -> Figure:
@@ -104,16 +116,16 @@ def _plan_inputs(inputs: Mapping[str, Any]) -> Plan:
         return Plan("inputs", title, "", inputs["absent"])
     n_folds = inputs["n_folds"]
     notes = [f"{of['n_folds']} of {n_folds} folds" if n_folds > 1 else "" for of in inputs["ranking"]]
-    figure = draw_ranking(pd.DataFrame(inputs["ranking"]).assign(note=notes), input_unit(inputs))
-    return Plan("inputs", title, input_caption(inputs), figure)
+    table = pd.DataFrame(inputs["ranking"]).assign(note=notes)
+    return Plan("inputs", title, input_caption(inputs), draw_ranking(table, input_unit(inputs)), table)
 
 
-def _models(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
+def _models(comparison: Mapping[str, Any], numbers: str) -> tuple[Figure | str, pd.DataFrame | None]:
     models = comparison["models"]
     if comparison["best_of_k"] is None:
-        return "The test patients do not have all labels, so no AUC is defined."
+        return "The test patients do not have all labels, so no AUC is defined.", None
     if len(models) > _MOST_ROWS:
-        return "There are too many models for a figure; the table has them all."
+        return "There are too many models for a figure; the table has them all.", None
     rows = [
         Row(
             f"{model['name']} (primary)" if model["is_primary"] else model["name"],
@@ -122,7 +134,8 @@ def _models(comparison: Mapping[str, Any], numbers: str) -> Figure | str:
         )
         for model in models
     ]
-    return draw_forest(rows, heads=("Model", "Patients", numbers), xlabel="AUC", reference=0.5)
+    heads = ("Model", "Patients", numbers)
+    return draw_forest(rows, heads=heads, xlabel="AUC", reference=0.5), forest_table(rows, heads=heads)
 
 
 def _better(selection: Selection) -> str:
@@ -138,18 +151,21 @@ def _not_drawn(selection: Selection) -> str:
     )
 
 
-def _differences(comparison: Mapping[str, Any], selection: Selection, numbers: str) -> Figure | str:
+def _differences(
+    comparison: Mapping[str, Any], selection: Selection, numbers: str
+) -> tuple[Figure | str, pd.DataFrame | None]:
     if comparison["best_of_k"] is None:
-        return "The test patients do not have all labels, so no AUC is defined."
+        return "The test patients do not have all labels, so no AUC is defined.", None
     if len(selection.pairs) > _MOST_ROWS:
-        return "There are too many pairs for a figure; the table has them all. A primary model makes fewer."
+        return "There are too many pairs for a figure; the table has them all. A primary model makes fewer.", None
     reference = selection.reference
     rows = [Row(pair.model if reference else _pair_name(pair), short_p(pair.p), pair.auc) for pair in selection.pairs]
     head = f"Difference from {short_text(reference, 24)}" if reference else "Models"
-    figure = draw_forest(rows, heads=(head, "p (Holm)", numbers), xlabel="Difference in AUC", reference=0.0)
+    heads = (head, "p (Holm)", numbers)
+    figure = draw_forest(rows, heads=heads, xlabel="Difference in AUC", reference=0.0)
     # The second axes are the plot, the first the page; a difference is centered on 0, unlike an AUC.
     figure.axes[1].set_xlim(*_around_zero([pair.auc for pair in selection.pairs]))
-    return figure
+    return figure, forest_table(rows, heads=heads)
 
 
 def _pair_name(pair: Shown) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ from fusion.report.figures.style import (
     Estimate,
     Plan,
     column,
+    estimate_table,
     percent_text,
+    stacked,
     style,
 )
 from fusion.report.run_folder import FinishedRun
@@ -40,7 +43,8 @@ def plan_decision(run: FinishedRun) -> Plan | None:
         f"Shaded: {percent_text(run.level)} intervals from a bootstrap of patients. "
         "[Vickers & Elkin, Med Decis Making 2006;26:565]"
     )
-    return Plan("decision", "Would it help? Decision curve", caption, draw_decision(table))
+    numbers = threshold_table(table, "model", "treat_all")
+    return Plan("decision", "Would it help? Decision curve", caption, draw_decision(table), numbers)
 
 
 def draw_decision(table: Table) -> Figure:
@@ -53,13 +57,19 @@ def draw_decision(table: Table) -> Figure:
         figure, axes = threshold_axes(table, "Net benefit")
         draw_line(axes, table, "model", BLUE, "model")
         draw_line(axes, table, "treat_all", MUTED, "treat all", linestyle=DASHED)
-        axes.axhline(0, color=INK, linewidth=0.9, label="treat none")
+        axes.axhline(0, color=INK, linewidth=0.9, linestyle=(0, (1.2, 1)), label="treat none")
         values = np.concatenate([column([row[key] for row in table], "value") for key in ("model", "treat_all")])
         top = max(float(np.nanmax(values, initial=0)), 0.01)
         # Treating everybody falls without end; what matters is where it falls below nobody.
         axes.set_ylim(-0.25 * top, 1.2 * top)
         axes.legend(loc="upper right", handlelength=1.8, borderaxespad=0.2)
         return figure
+
+
+def threshold_table(table: Table, *keys: str) -> pd.DataFrame:
+    """A row per threshold of every line."""
+    thresholds = [row["threshold"] for row in table]
+    return stacked(**{key: estimate_table([row[key] for row in table], threshold=thresholds) for key in keys})
 
 
 def threshold_axes(table: Table, ylabel: str) -> tuple[Figure, Axes]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -104,6 +105,20 @@ def draw_forest(rows: Sequence[Row], *, heads: tuple[str, str, str], xlabel: str
                 page.plot([0, PAGE_IN], [y, y], color=MUTED, linewidth=0.6)
             y += height
         return figure
+
+
+def forest_table(rows: Sequence[Row], *, heads: tuple[str, str, str]) -> pd.DataFrame:
+    """The rows with their numbers; a row below a heading names it."""
+    heading, numbers = "", []
+    for row in rows:
+        heading = row.name if row.kind == "heading" else heading if row.is_inset else ""
+        if row.kind != "heading":
+            estimate = row.estimate or {"value": None, "ci_low": None, "ci_high": None}
+            names = {"group": heading, heads[0].lower(): row.name.replace("\n", " "), heads[1].lower(): row.n}
+            parts = {key: estimate[key] for key in ("value", "ci_low", "ci_high")}
+            numbers.append({**names, "kind": row.kind, **parts, "note": row.note})
+    table = pd.DataFrame(numbers)
+    return table if table["group"].any() else table.drop(columns="group")
 
 
 def _plot_axes(figure: Figure, columns: _Columns, total: float) -> Axes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -22,7 +23,11 @@ def plan_gates(run: FinishedRun) -> Plan:
         "a case (where they are few enough to be seen), the box the middle half. A wide box is a branch that matters "
         "in some cases only."
     )
-    return Plan("gates", "What each branch contributed", caption, _gates(run))
+    title, gates = "What each branch contributed", _gates(run)
+    if isinstance(gates, str):
+        return Plan("gates", title, caption, gates)
+    table = pd.concat([pd.DataFrame({"branch": branch, "gate": values}) for branch, values in gates.items()])
+    return Plan("gates", title, caption, draw_gates(gates), table)
 
 
 def draw_gates(gates: Mapping[str, NDArray[np.float64]]) -> Figure:
@@ -51,12 +56,12 @@ def draw_gates(gates: Mapping[str, NDArray[np.float64]]) -> Figure:
         return figure
 
 
-def _gates(run: FinishedRun) -> Figure | str:
+def _gates(run: FinishedRun) -> dict[str, NDArray[np.float64]] | str:
     if run.gates is None:
         return "The run has no attributions/branches.csv: its head has no gates, or nothing was explained."
     columns = {name.removeprefix("gate_"): run.gates[name].dropna() for name in run.gates if name.startswith("gate_")}
     gates = {branch: values.to_numpy(dtype=np.float64) for branch, values in columns.items() if len(values)}
-    return draw_gates(gates) if gates else "attributions/branches.csv holds no gate: the head has none."
+    return gates or "attributions/branches.csv holds no gate: the head has none."
 
 
 def _jitter(n: int) -> NDArray[np.float64]:

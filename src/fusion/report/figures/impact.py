@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from fusion.report.figures.decision import Table, draw_line, threshold_axes
+from fusion.report.figures.decision import Table, draw_line, threshold_axes, threshold_table
 from fusion.report.figures.style import BLUE, VERMILLION, Plan, percent_text, short_text, style
 from fusion.report.run_folder import FinishedRun
 
@@ -21,7 +21,8 @@ def plan_impact(run: FinishedRun) -> Plan | None:
         f"Shaded: {percent_text(run.level)} intervals (Wilson’s, by patient). "
         "[Kerr et al., J Clin Oncol 2016;34:2534]"
     )
-    return Plan("impact", "Clinical impact among 1000 patients", caption, draw_impact(table, positive))
+    numbers = threshold_table(table, "high_risk", "true_positive")
+    return Plan("impact", "Clinical impact among 1000 patients", caption, draw_impact(table, positive), numbers)
 
 
 def draw_impact(table: Table, positive: str) -> Figure:

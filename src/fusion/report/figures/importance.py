@@ -33,4 +33,4 @@ def plan_importance(importance: Mapping[str, Any]) -> Plan:
             "note": [percent_text(each) for each in shares.values()],
         }
     )
-    return Plan("importance", title, caption, draw_ranking(table, "Share of the variance explained"))
+    return Plan("importance", title, caption, draw_ranking(table, "Share of the variance explained"), table)

@@ -15,12 +15,14 @@ from fusion.report.figures.style import (
     COLORS,
     DASHED,
     INK,
+    LINES,
     MUTED,
     PAGE_IN,
     PAPER,
     VERMILLION,
     Plan,
     short_text,
+    stacked,
     style,
 )
 from fusion.report.run_folder import FinishedRun
@@ -60,8 +62,16 @@ def draw_lasso(curve: pd.DataFrame, paths: pd.DataFrame) -> Figure:
             _count_on_top(axes, curve)
         left.legend(loc="best", frameon=True, facecolor=PAPER, edgecolor="none", framealpha=1)
         if named:
-            figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, handlelength=1.4)
+            figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, handlelength=2.4)
         return figure
+
+
+def lasso_table(curve: pd.DataFrame, paths: pd.DataFrame) -> pd.DataFrame:
+    """A row per penalty of the curve, and one per penalty of each feature's path."""
+    drawn = curve[["lambda", "deviance", "error", "n_nonzero", "chosen", "used"]]
+    wide = paths.rename_axis(index="lambda").reset_index()
+    long = wide.melt(id_vars="lambda", var_name="feature", value_name="coefficient")
+    return stacked(deviance=drawn, path=long)
 
 
 def coefficient_paths(curve: pd.DataFrame, path: pd.DataFrame | None) -> pd.DataFrame:
@@ -93,7 +103,8 @@ def _plan(run: FinishedRun, stage: str, *, is_first: bool) -> Plan:
     # The other stages are read in the same way.
     kept = f"{fold_text(run, fold)}The λ in use (solid{f', {_named(rule)}' if rule else ''}) keeps {n_kept}."
     caption = f"{kept} {caption}" if is_first else kept
-    return Plan(name, title, caption, draw_lasso(curve, coefficient_paths(curve, of_fold)))
+    paths = coefficient_paths(curve, of_fold)
+    return Plan(name, title, caption, draw_lasso(curve, paths), lasso_table(curve, paths))
 
 
 def _named(rules: list[str]) -> str:
@@ -130,8 +141,8 @@ def _draw_paths(axes: Axes, paths: pd.DataFrame, named: list[str]) -> None:
     for name in paths.columns:
         if name not in named:
             axes.plot(x, paths[name], color=MUTED, linewidth=0.5, alpha=0.6)
-    for name, color in zip(named, _COLORS, strict=False):
-        axes.plot(x, paths[name], color=color, linewidth=1.3, label=short_text(name, _N_NAME))
+    for name, color, line in zip(named, _COLORS, LINES, strict=False):
+        axes.plot(x, paths[name], color=color, linestyle=line, linewidth=1.3, label=short_text(name, _N_NAME))
     if paths.empty:
         axes.text(0.5, 0.5, "No feature enters at any λ.", transform=axes.transAxes, ha="center", color=MUTED)
     axes.axhline(0, color=INK, linewidth=0.5)

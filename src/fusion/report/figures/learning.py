@@ -7,7 +7,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fusion.report.figures.style import BLUE, COLUMN_IN, Plan, auc_interval_text, column, percent_text, style
+from fusion.report.figures.style import (
+    BLUE,
+    COLUMN_IN,
+    Plan,
+    auc_interval_text,
+    column,
+    estimate_table,
+    percent_text,
+    style,
+)
 from fusion.report.run_folder import FinishedRun
 
 
@@ -31,8 +40,10 @@ def plan_learning(run: FinishedRun) -> Plan | None:
         f"{tuned}"
         "[Figueroa et al., BMC Med Inform Decis Mak 2012;12:8]"
     )
-    figure = draw_learning([*points, {"n_train": trained, "auc": run.metrics["test"]["auc"]}])
-    return Plan("learning", "Would more patients help? Learning curve", caption, figure)
+    drawn = [*points, {"n_train": trained, "auc": run.metrics["test"]["auc"]}]
+    table = estimate_table([point["auc"] for point in drawn], n_train=[point["n_train"] for point in drawn])
+    title = "Would more patients help? Learning curve"
+    return Plan("learning", title, caption, draw_learning(drawn), table.sort_values("n_train"))
 
 
 def draw_learning(points: Sequence[Mapping[str, Any]]) -> Figure:

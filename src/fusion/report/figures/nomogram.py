@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fusion.report.figures.names import text_widths, wrapped
-from fusion.report.figures.style import BLUE, INK, MUTED, PAGE_IN, PAPER, Plan, short_text, style
+from fusion.report.figures.style import BLUE, INK, MUTED, PAGE_IN, PAPER, Plan, short_text, stacked, style
 from fusion.report.run_folder import FinishedRun
 from fusion.report.stages import fold_text, of_first_fold
 
@@ -73,7 +73,8 @@ def plan_nomogram(run: FinishedRun) -> Plan | None:
         "add up to exactly what the model gives, but for reading. A long line can matter more than a short one. "
         "[Harrell, Regression Modeling Strategies 2015, section 10.10]"
     )
-    return Plan("nomogram", title, caption, draw_nomogram(nomogram, positive=positive))
+    figure = draw_nomogram(nomogram, positive=positive)
+    return Plan("nomogram", title, caption, figure, nomogram_table(nomogram))
 
 
 def points_of(rows: pd.DataFrame) -> Nomogram | None:
@@ -103,6 +104,15 @@ def points_of(rows: pd.DataFrame) -> Nomogram | None:
     )
 
 
+def nomogram_table(nomogram: Nomogram) -> pd.DataFrame:
+    """Points of every value, and total points of every probability; marks off the line of total points are left out."""
+    values = [(name, text, points) for name, ticks in nomogram.variables.items() for text, points in ticks]
+    return stacked(
+        points=pd.DataFrame(values, columns=["variable", "value", "points"]),
+        probability=pd.DataFrame(_reached(nomogram), columns=["probability", "points"]),
+    )
+
+
 def draw_nomogram(nomogram: Nomogram, *, positive: str) -> Figure:
     """Draw it, a line per variable.
 
@@ -119,7 +129,7 @@ def draw_nomogram(nomogram: Nomogram, *, positive: str) -> Figure:
         left = 1.06 * max(text_widths(figure, shown, size=_SIZE)) + 2 * _MARGIN_IN
         edges = (left, PAGE_IN - _MARGIN_IN)
         top = _round_ticks(nomogram.total)
-        reached = [(text, points) for text, points in nomogram.probabilities if 0 <= points <= top[-1]]
+        reached = _reached(nomogram)
         scales = [100.0] * (1 + len(nomogram.variables)) + [top[-1]] * 2
         lines: list[Ticks] = [_numbered(range(0, 101, 10)), *nomogram.variables.values(), _numbered(top), reached]
         placed = [place(_at(ticks, edges, scale), figure, edges) for ticks, scale in zip(lines, scales, strict=True)]
@@ -187,6 +197,11 @@ def _numbered(values: Sequence[float] | range) -> Ticks:
 def _round_ticks(total: float) -> list[float]:
     """From 0 to at least the total."""
     return [float(value) for value in MaxNLocator(nbins=11, steps=[1, 2, 4, 5, 10]).tick_values(0, total)]
+
+
+def _reached(nomogram: Nomogram) -> Ticks:
+    last = _round_ticks(nomogram.total)[-1]
+    return [(text, points) for text, points in nomogram.probabilities if 0 <= points <= last]
 
 
 def _at(ticks: Ticks, edges: tuple[float, float], scale: float) -> Ticks:

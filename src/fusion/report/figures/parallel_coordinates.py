@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
@@ -52,18 +53,16 @@ def plan_parallel_coordinates(runs: Sequence[Mapping[str, Any]], swept: Sequence
         "the thick one is the chosen run. Runs with the same value are fanned out there by their score, the best on "
         "top. Runs that were given up, failed or cannot be ranked are not drawn."
     )
-    title = "Every run, from its values to its inner score"
-    return Plan("parallel_coordinates", title, caption, _drawn(runs, swept))
-
-
-def _drawn(runs: Sequence[Mapping[str, Any]], swept: Sequence[str]) -> Figure | str:
+    name, title = "parallel_coordinates", "Every run, from its values to its inner score"
     if len(runs) < 2 or not swept:
-        return "It takes two ranked runs that differ in a value."
+        return Plan(name, title, caption, "It takes two ranked runs that differ in a value.")
     if len(swept) > _MOST_AXES:
-        return f"{len(swept)} values are too many for a picture; the table has them all."
+        too_many = f"{len(swept)} values are too many for a picture; the table has them all."
+        return Plan(name, title, caption, too_many)
     scores = np.array([run["inner"]["auc"] for run in runs])
     columns = {key: [run["values"].get(key, "–") for run in runs] for key in swept}
-    return draw_parallel_coordinates({key: axis_of(texts, scores) for key, texts in columns.items()}, scores)
+    figure = draw_parallel_coordinates({key: axis_of(texts, scores) for key, texts in columns.items()}, scores)
+    return Plan(name, title, caption, figure, pd.DataFrame({**columns, "inner_auc": scores}))
 
 
 def axis_of(texts: Sequence[str], scores: NDArray[np.float64]) -> Axis:

@@ -19,7 +19,7 @@ def plan_features(run: FinishedRun) -> Plan:
         "Mean absolute weight over the folds, 0 where a feature did not survive; the strongest "
         f"{_N_SHOWN}. A feature that survives in few folds is a matter of chance."
     )
-    return Plan("features", "Radiomics features that survived", caption, _features(run))
+    return _plan("features", "Radiomics features that survived", caption, _features(run), "Mean absolute weight")
 
 
 def plan_attribution(run: FinishedRun, branch: str) -> Plan:
@@ -29,7 +29,8 @@ def plan_attribution(run: FinishedRun, branch: str) -> Plan:
         "more, up or down; it does not say why."
     )
     title = f"Attribution of the {branch} inputs"
-    return Plan(f"attribution_{branch}", title, caption, _attribution(run, branch))
+    ranking = _attribution(run, branch)
+    return _plan(f"attribution_{branch}", title, caption, ranking, "Mean absolute attribution")
 
 
 def draw_ranking(ranking: pd.DataFrame, xlabel: str) -> Figure:
@@ -84,20 +85,26 @@ def rank_attributions(attributions: pd.DataFrame, n_cases: int) -> pd.DataFrame:
     return table.sort_values(["strength", "name"], ascending=[False, True]).reset_index(drop=True)
 
 
-def _features(run: FinishedRun) -> Figure | str:
+def _plan(name: str, title: str, caption: str, ranking: pd.DataFrame | str, xlabel: str) -> Plan:
+    if isinstance(ranking, str):
+        return Plan(name, title, caption, ranking)
+    shown = ranking.head(_N_SHOWN)
+    return Plan(name, title, caption, draw_ranking(shown, xlabel), shown)
+
+
+def _features(run: FinishedRun) -> pd.DataFrame | str:
     if run.features is None:
         return "The run has no features.csv: it has no radiomics branch."
     ranking = rank_features(run.features, run.n_folds)
     if ranking.empty:
         return "No radiomics feature survived the L1 penalty in any fold."
-    return draw_ranking(ranking.head(_N_SHOWN), "Mean absolute weight")
+    return ranking
 
 
-def _attribution(run: FinishedRun, branch: str) -> Figure | str:
+def _attribution(run: FinishedRun, branch: str) -> pd.DataFrame | str:
     if branch not in run.attributions or run.attributions[branch].empty:
         return f"The run has no attributions of the {branch} inputs (attributions/{branch}.csv)."
     # What moved nothing has no row: a case may be in the table of another branch only.
     tables = [run.attributions[name] for name in ("radiomics", "clinical") if name in run.attributions]
     explained = pd.concat([table[["case_id", "fold"]] for table in tables]).drop_duplicates()
-    ranking = rank_attributions(run.attributions[branch], len(explained))
-    return draw_ranking(ranking.head(_N_SHOWN), "Mean absolute attribution")
+    return rank_attributions(run.attributions[branch], len(explained))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from fusion.report.figures.style import (
     COLORS,
     DASHED,
     INK,
+    LINES,
     MUTED,
     PAPER,
     Estimate,
@@ -23,6 +25,7 @@ from fusion.report.figures.style import (
     interval_text,
     short_text,
     square,
+    stacked,
     style,
 )
 from fusion.report.run_folder import FinishedRun
@@ -38,6 +41,18 @@ class Curve(NamedTuple):
     auc: Estimate
 
 
+class Curves(NamedTuple):
+    """What is drawn.
+
+    Attributes:
+        curves: The first is drawn strongest.
+        operating_point: Sensitivity and specificity at the frozen threshold, drawn with their intervals.
+    """
+
+    curves: Sequence[Curve]
+    operating_point: tuple[Estimate, Estimate] | None = None
+
+
 def plan_roc(run: FinishedRun) -> Plan:
     """The ROC curve of the test patients, of each label against the rest where there are more than two."""
     kind = (
@@ -51,7 +66,7 @@ def plan_roc(run: FinishedRun) -> Plan:
         "made by DeLong’s method on the logit scale, by patient "
         "[DeLong et al., Biometrics 1988;44:837]."
     )
-    return Plan("roc", "ROC curve, test patients", caption, _roc(run))
+    return _plan("roc", "ROC curve, test patients", caption, _roc(run))
 
 
 def plan_roc_centers(run: FinishedRun) -> Plan:
@@ -60,34 +75,30 @@ def plan_roc_centers(run: FinishedRun) -> Plan:
         "The same for the test patients of each center alone"
         f"{_largest(run)}. A curve that lies apart is a center where the model works differently."
     )
-    return Plan("roc_centers", "ROC curve by center", caption, _roc_centers(run))
+    return _plan("roc_centers", "ROC curve by center", caption, _roc_centers(run))
 
 
-def draw_roc(curves: Sequence[Curve], operating_point: tuple[Estimate, Estimate] | None) -> Figure:
-    """ROC curves; the interval of each AUC stands in its label.
-
-    Args:
-        curves: The first is drawn strongest.
-        operating_point: Sensitivity and specificity at the frozen threshold, drawn with their intervals.
-    """
+def draw_roc(drawn: Curves) -> Figure:
+    """ROC curves; the interval of each AUC stands in its label."""
     with style():
         figure, axes = square("1 − specificity", "Sensitivity")
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7, linestyle=DASHED)
-        for k, (name, curve, auc) in enumerate(curves):
+        for k, (name, curve, auc) in enumerate(drawn.curves):
             axes.plot(
                 curve.false_positive_rate,
                 curve.true_positive_rate,
                 color=COLORS[k % len(COLORS)],
+                linestyle=LINES[k % len(LINES)],
                 linewidth=1.6 if k == 0 else 1.1,
                 label=f"{name}: {interval_text(auc)}",
             )
-        if operating_point is not None:
-            _operating_point(axes, *operating_point)
+        if drawn.operating_point is not None:
+            _operating_point(axes, *drawn.operating_point)
         # The lower right corner is where a curve better than chance never goes.
         axes.legend(
             loc="lower right",
-            fontsize=6.5 if len(curves) < 4 else 6,
-            handlelength=1.2,
+            fontsize=6.5 if len(drawn.curves) < 4 else 6,
+            handlelength=1.2 if len(drawn.curves) < 2 else 2.4,
             borderaxespad=0.1,
             frameon=True,
             facecolor=PAPER,
@@ -97,7 +108,38 @@ def draw_roc(curves: Sequence[Curve], operating_point: tuple[Estimate, Estimate]
         return figure
 
 
-def _roc(run: FinishedRun) -> Figure | str:
+def roc_table(drawn: Curves) -> pd.DataFrame:
+    """A row per corner of a curve, and one of the operating point."""
+    corners = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "curve": name,
+                    "false_positive_rate": curve.false_positive_rate,
+                    "true_positive_rate": curve.true_positive_rate,
+                    "auc": auc["value"],
+                    "auc_ci_low": auc["ci_low"],
+                    "auc_ci_high": auc["ci_high"],
+                }
+            )
+            for name, curve, auc in drawn.curves
+        ]
+    )
+    if drawn.operating_point is None:
+        return stacked(curve=corners)
+    sensitivity, specificity = drawn.operating_point
+    point = {f"sensitivity_{key}": sensitivity[key] for key in ("value", "ci_low", "ci_high")}
+    point |= {f"specificity_{key}": specificity[key] for key in ("value", "ci_low", "ci_high")}
+    return stacked(curve=corners, frozen_threshold=pd.DataFrame([point]))
+
+
+def _plan(name: str, title: str, caption: str, drawn: Curves | str) -> Plan:
+    if isinstance(drawn, str):
+        return Plan(name, title, caption, drawn)
+    return Plan(name, title, caption, draw_roc(drawn), roc_table(drawn))
+
+
+def _roc(run: FinishedRun) -> Curves | str:
     test = run.test
     if len(set(test.labels)) < len(test.label_names):
         return "The labeled test patients do not have all labels."
@@ -105,7 +147,7 @@ def _roc(run: FinishedRun) -> Figure | str:
     if len(test.label_names) == 2:
         curve = roc_curve(_is(test.labels, test.label_names[1]), test.probabilities[:, 1])
         name = "AUC, pooled" if run.n_folds > 1 else "AUC"
-        return draw_roc([Curve(name, curve, metrics["auc"])], (metrics["sensitivity"], metrics["specificity"]))
+        return Curves([Curve(name, curve, metrics["auc"])], (metrics["sensitivity"], metrics["specificity"]))
     curves = [
         Curve(
             short_text(name, _N_NAME),
@@ -114,10 +156,10 @@ def _roc(run: FinishedRun) -> Figure | str:
         )
         for k, name in enumerate(test.label_names)
     ]
-    return draw_roc(curves, None)
+    return Curves(curves)
 
 
-def _roc_centers(run: FinishedRun) -> Figure | str:
+def _roc_centers(run: FinishedRun) -> Curves | str:
     test = run.test
     if len(test.label_names) > 2:
         return "It needs an outcome of two labels; the table has the figures of each center."
@@ -133,7 +175,7 @@ def _roc_centers(run: FinishedRun) -> Figure | str:
     if not curves:
         return "No center has test patients of both labels."
     # More curves than colors cannot be told apart; the forest plot and the table have every center.
-    return draw_roc(curves[: len(COLORS)], None)
+    return Curves(curves[: len(COLORS)])
 
 
 def _by_size(run: FinishedRun) -> list[str]:

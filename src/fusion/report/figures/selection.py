@@ -22,6 +22,7 @@ from fusion.report.figures.style import (
     VERMILLION,
     Plan,
     percent_text,
+    stacked,
     style,
 )
 from fusion.report.run_folder import FinishedRun
@@ -97,7 +98,15 @@ def _plan(run: FinishedRun, stage: str, *, is_first: bool) -> Plan:
     )
     # The other stages are read in the same way.
     caption = caption if is_first else shown
-    return Plan(name, title, caption, draw_selection(ranking.head(_N_SHOWN), selection, run.n_folds))
+    drawn = ranking.head(_N_SHOWN)
+    figure = draw_selection(drawn, selection, run.n_folds)
+    return Plan(name, title, caption, figure, selection_table(drawn, selection))
+
+
+def selection_table(ranking: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
+    """A row per bar (the mean over the folds), and one per dot (a fold's own coefficient)."""
+    dots = selection.loc[selection["feature"].isin(ranking["feature"]), ["feature", "fold", "coefficient"]]
+    return stacked(mean=ranking, fold=dots)
 
 
 def _frequency_text(run: FinishedRun, selection: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fusion.report.figures.ranking import rank_attributions
 from fusion.report.figures.rows import draw_rows
-from fusion.report.figures.style import BLUE, INK, MUTED, Plan, style
+from fusion.report.figures.style import BLUE, INK, MUTED, Plan, stacked, style
 from fusion.report.inner import calibration_name
 from fusion.report.run_folder import FinishedRun
 
@@ -47,7 +47,7 @@ def plan_shap(run: FinishedRun) -> Plan | None:
         "the disease. "
         f"{_explained(run, n_cases)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
     )
-    return Plan("shap", title, caption, draw_shap(table, unit=units[0]))
+    return Plan("shap", title, caption, draw_shap(table, unit=units[0]), shap_table(table))
 
 
 def _without_inputs(run: FinishedRun) -> list[int]:
@@ -83,10 +83,8 @@ def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:
         table: Columns ``case_id, fold, name, value``; a case of a fold whose model does not use an input counts 0.
         unit: Of the values.
     """
-    n_cases = len(table[["case_id", "fold"]].drop_duplicates())
-    ranked = rank_attributions(table, n_cases).head(_N_SHOWN)
+    ranked, values = _drawn(table)
     names, ranking = [str(name) for name in ranked["name"]], ranked["strength"]
-    values = [thin(np.sort(table.loc[table["name"] == name, "value"].to_numpy(dtype=np.float64))) for name in names]
     heads, xlabels = ("Each case", "Mean"), (f"SHAP value ({unit})", f"Mean absolute ({unit})")
     with style():
         figure, (left, right) = draw_rows(names, heads=heads, xlabels=xlabels, shares=(0.64, 0.36))
@@ -99,6 +97,21 @@ def draw_shap(table: pd.DataFrame, *, unit: str) -> Figure:
         right.set(xlim=(0, 1.3 * top or 1))
         right.locator_params(axis="x", nbins=3)
         return figure
+
+
+def shap_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per bar and one per dot; what is too much to be drawn is not in it."""
+    ranked, values = _drawn(table)
+    dots = [pd.DataFrame({"name": name, "value": of}) for name, of in zip(ranked["name"], values, strict=True)]
+    return stacked(mean_absolute=ranked.drop(columns="note"), case=pd.concat(dots))
+
+
+def _drawn(table: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[np.float64]]]:
+    """The strongest inputs, and the values of each that are drawn."""
+    n_cases = len(table[["case_id", "fold"]].drop_duplicates())
+    ranked = rank_attributions(table, n_cases).head(_N_SHOWN)
+    values = {name: of.to_numpy(dtype=np.float64) for name, of in table.groupby("name")["value"]}
+    return ranked, [thin(np.sort(values[name])) for name in ranked["name"]]
 
 
 def thin(values: NDArray[np.float64]) -> NDArray[np.float64]:

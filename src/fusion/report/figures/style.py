@@ -8,20 +8,31 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-# Okabe & Ito's colors, safe for the color-blind (jfly.uni-koeln.de/color), without yellow, which print loses.
+# Okabe & Ito's colors, safe for the color-blind (jfly.uni-koeln.de/color), without yellow, which print loses. In gray
+# some of them are alike, so that what shares axes differs by its line, its marker or its place as well.
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 COLORS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY)
 BRANCH_COLORS = {"image": BLUE, "radiomics": ORANGE, "clinical": GREEN}
 # The page replaces these three, and the blue, so that figures follow its light and dark.
 INK, MUTED, PAPER = "#1b1f24", "#7d858f", "#fefefe"
-COLUMN_IN = 3.5  # one journal column
-PAGE_IN = 7.0  # two
+COLUMN_IN = 3.5  # 88.9 mm, one column of a journal
+PAGE_IN = 7.0  # 177.8 mm, two
 DASHED: Any = (0, (4, 3))
+# As many as colors; the dashed line of chance is none of them.
+LINES: Sequence[Any] = (
+    "solid",
+    (0, (7, 1.2)),
+    (0, (1.2, 1)),
+    (0, (7, 1.2, 1.2, 1.2)),
+    (0, (3, 1)),
+    (0, (7, 1.2, 1.2, 1.2, 1.2, 1.2)),
+)
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -45,6 +56,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "text.parse_math": False,  # a center may be named "$x$"
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # TrueType, embedded: journals refuse the other kind
     "svg.hashsalt": "fusion",
     "savefig.transparent": True,
     "figure.constrained_layout.use": True,
@@ -61,12 +73,14 @@ class Plan(NamedTuple):
         title: Above it on the page.
         caption: What it shows, which direction is good, how the interval was made.
         figure: The figure, or the reason why there is none.
+        table: The numbers that are drawn; None where nothing is. It holds no patient's id.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure | str
+    table: pd.DataFrame | None = None
 
 
 @contextmanager
@@ -84,6 +98,19 @@ def square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal")
     return figure, axes
+
+
+def stacked(**parts: pd.DataFrame) -> pd.DataFrame:
+    """Tables below each other, each row with the name of its own under ``series``; a column that one lacks is empty."""
+    named = [table.assign(series=name.replace("_", " ")) for name, table in parts.items() if len(table)]
+    table = pd.concat([part.dropna(axis="columns", how="all") for part in named], ignore_index=True)
+    # Counts stay whole numbers beside empty cells.
+    return table[["series", *(name for name in table.columns if name != "series")]].convert_dtypes()
+
+
+def estimate_table(estimates: Sequence[Estimate], **columns: Sequence[Any]) -> pd.DataFrame:
+    """Columns of a figure beside ``value``, ``ci_low`` and ``ci_high``; what is not defined is empty."""
+    return pd.DataFrame({**columns, **{key: column(estimates, key) for key in ("value", "ci_low", "ci_high")}})
 
 
 def interval_text(estimate: Estimate, digits: int = 3) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fusion.report.figures.forest import N_NOTE, Row, draw_forest
+from fusion.report.figures.forest import N_NOTE, Row, draw_forest, forest_table
 from fusion.report.figures.style import Plan, auc_interval_text, percent_text
 from fusion.report.run_folder import FinishedRun
 
@@ -30,10 +30,12 @@ def plan_subgroups(run: FinishedRun) -> list[Plan]:
     plans = []
     for number, rows in enumerate(_pages(subgroups, is_binary=run.is_binary), start=1):
         all_patients = Row("All test patients", _all(test), test["auc"], "total")
-        figure = draw_forest([all_patients, *rows], heads=heads, xlabel="AUC (dashed: chance)", reference=0.5)
+        drawn = [all_patients, *rows]
+        figure = draw_forest(drawn, heads=heads, xlabel="AUC (dashed: chance)", reference=0.5)
         title = "AUC by subgroup" if number == 1 else "AUC by subgroup, continued"
         name = "subgroups" if number == 1 else f"subgroups_{number}"
-        plans.append(Plan(name, title, caption if number == 1 else "", figure))
+        table = forest_table(drawn, heads=heads)
+        plans.append(Plan(name, title, caption if number == 1 else "", figure, table))
     return plans
 
 

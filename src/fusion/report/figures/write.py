@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from matplotlib.figure import Figure
 
 from fusion.report.figures.calibration import plan_calibration
 from fusion.report.figures.centers import plan_centers
 from fusion.report.figures.decision import plan_decision
 from fusion.report.figures.distribution import plan_distribution
+from fusion.report.figures.flow import plan_flow
 from fusion.report.figures.gates import plan_gates
 from fusion.report.figures.impact import plan_impact
 from fusion.report.figures.lasso import plan_lasso
@@ -24,9 +27,16 @@ from fusion.report.figures.subgroups import plan_subgroups
 from fusion.report.run_folder import FinishedRun
 from fusion.storage import atomic_path
 
+SUFFIXES = (".svg", ".pdf", ".csv")
+# Neither a date nor a version: the same run gives the same bytes.
+_METADATA = {
+    "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+    "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
+}
+
 
 class Drawing(NamedTuple):
-    """A figure's file, or the reason why there is none."""
+    """A figure's SVG, with a PDF and the CSV that it was drawn from beside it; or the reason why there is none."""
 
     name: str
     title: str
@@ -36,20 +46,30 @@ class Drawing(NamedTuple):
 
 
 def write_figures(run: FinishedRun) -> dict[str, Drawing]:
-    """Write ``figures/<name>.svg`` for every figure that the run has the numbers for; the same run, the same bytes.
+    """Write every figure that the run has the numbers for into ``figures``; the same run, the same bytes.
 
     A figure that the run knows nothing of (one of an older run, say) is not among the drawings; one that cannot be
-    drawn is, with the reason. Figures of an earlier time do not stay behind.
+    drawn is, with the reason.
     """
-    folder = run.path / "figures"
-    drawings = {plan.name: write_drawing(plan, folder / f"{plan.name}.svg") for plan in _plans(run)}
-    for path in folder.glob("*.svg"):
-        if path.stem not in drawings:
+    return write_drawings(_plans(run), run.path / "figures")
+
+
+def write_drawings(plans: Iterable[Plan], folder: Path) -> dict[str, Drawing]:
+    """Write ``<name>.svg``, ``.pdf`` and ``.csv`` of every plan; figures of an earlier time do not stay behind.
+
+    Where a plan has only a text in its figure's place, no file is written.
+    """
+    drawings = {plan.name: _write_drawing(plan, folder / f"{plan.name}.svg") for plan in plans}
+    kept = {name for name, drawing in drawings.items() if drawing.path is not None}
+    for path in folder.glob("*"):
+        if path.suffix in SUFFIXES and path.stem not in kept:
             path.unlink()
     return drawings
 
 
 def _plans(run: FinishedRun) -> Iterator[Plan]:
+    if (flow := plan_flow(run.flow, label_names=run.patients.label_names)) is not None:
+        yield flow
     yield plan_roc(run)
     yield plan_roc_centers(run)
     yield plan_distribution(run)
@@ -75,11 +95,20 @@ def _of_network(run: FinishedRun) -> Iterator[Plan]:
     yield plan_attribution(run, "clinical")
 
 
-def write_drawing(plan: Plan, path: Path) -> Drawing:
-    """Write a plan's figure as SVG; where there is only a text in its place, no file stays."""
+def _write_drawing(plan: Plan, path: Path) -> Drawing:
     if isinstance(plan.figure, str):
-        path.unlink(missing_ok=True)
         return Drawing(plan.name, plan.title, plan.caption, None, plan.figure)
-    with atomic_path(path) as temporary, style():
-        plan.figure.savefig(temporary, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    _save(plan.figure, path)
+    # It is laid out by now, and once is enough.
+    plan.figure.set_layout_engine("none")
+    _save(plan.figure, path.with_suffix(".pdf"))
+    if plan.table is not None:
+        with atomic_path(path.with_suffix(".csv")) as temporary:
+            plan.table.to_csv(temporary, index=False, lineterminator="\n")
     return Drawing(plan.name, plan.title, plan.caption, path, None)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    kind = path.suffix.removeprefix(".")
+    with atomic_path(path) as temporary, style():
+        figure.savefig(temporary, format=kind, metadata=_METADATA[kind])

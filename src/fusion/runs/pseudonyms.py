@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from fusion.errors import FusionError
 from fusion.storage import file_lock
@@ -16,7 +17,7 @@ _N_DIGITS = 16
 _N_SECRET_BYTES = 32
 _N_SHORTEST = 16
 
-# Kind of id (``patient`` or ``case``) and id → what is logged in its place.
+# Kind of id (``patient`` or ``case``) and id → what stands in its place.
 Naming = Callable[[str, str], str]
 
 
@@ -28,8 +29,8 @@ def plain_names(kind: str, identifier: str) -> str:  # noqa: ARG001
 def pseudonyms(key_file: Path) -> Naming:
     """HMAC-SHA256 of ids, shortened to 16 hex digits.
 
-    Ids of hospitals are short and guessable, so that a hash without a secret, or with one that is logged beside it,
-    could be undone by trying them all. The secret is therefore a file that is never logged; it is made at random where
+    Ids of hospitals are short and guessable, so that a hash without a secret, or with one that is kept beside it,
+    could be undone by trying them all. The secret is therefore a file that goes into no run; it is made at random where
     there is none. The same id has the same hash in every run that uses the file.
 
     Args:
@@ -47,6 +48,16 @@ def pseudonyms(key_file: Path) -> Naming:
     return name
 
 
+def names_of(config: Mapping[str, Any]) -> Naming | None:
+    """What a run's report calls patients and cases by: None is their ids, see ``hash_ids`` of ``conf/train.yaml``.
+
+    Raises:
+        FusionError: See ``pseudonyms``.
+    """
+    # A run that was begun before there was such a key has none.
+    return pseudonyms(Path(config["id_key"])) if config.get("hash_ids") else None
+
+
 def _read_key(path: Path) -> bytes:
     try:
         with file_lock(path.with_name(f"{path.name}.lock")):
@@ -56,7 +67,7 @@ def _read_key(path: Path) -> bytes:
     except OSError as error:
         raise FusionError(
             f"required a secret to hash patient ids with in {path}, came: {error}; "
-            "name a file that can be read or made: logger.<name>.id_key=FILE"
+            "name a file that can be read or made: id_key=FILE, of a logger logger.<name>.id_key=FILE"
         ) from error
     if len(key) < _N_SHORTEST:
         raise FusionError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fusion.errors import FusionError
-from fusion.tracking.pseudonyms import plain_names, pseudonyms
+from fusion.runs.pseudonyms import plain_names, pseudonyms
 
 
 def test_an_id_has_the_same_hash_for_who_holds_the_secret_and_another_for_who_does_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from fusion.report.figures.subgroups import plan_subgroups
 from fusion.report.run_folder import FinishedRun
 from fusion.storage import atomic_path
 
+# It tells of every glyph that it puts into a PDF.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 SUFFIXES = (".svg", ".pdf", ".csv")
 # Neither a date nor a version: the same run gives the same bytes.
 _METADATA = {

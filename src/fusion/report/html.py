@@ -184,7 +184,7 @@ def _facts(run: FinishedRun) -> dict[str, str]:
     return {
         "Patients": f"{len(labels)}",
         "Labels": ", ".join(f"{count} {name}" for name, count in counts.items()),
-        "Centers": f"{len(set(run.patients.centers))}",
+        "Centers": f"{len(set(run.patients.centers))}" if run.names_centers else "not named",
         "Test patients": f"{len(set(run.test.patient_ids))}",
         "Split": split_text(run),
     }

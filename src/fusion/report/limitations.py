@@ -92,7 +92,7 @@ def _few_events(run: FinishedRun) -> Iterator[str]:
 
 
 def _centers(run: FinishedRun) -> Iterator[str]:
-    if "center" in run.config["cohort"] and run.config["cohort"]["center"] is None:
+    if not run.names_centers:
         yield "The cohort's table names no center: nothing is known of how the model does in another one."
         return
     tested, fitted = _centers_of(run, {"test"}), _centers_of(run, {"train", "validation"})

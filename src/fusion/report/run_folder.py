@@ -96,6 +96,12 @@ class FinishedRun:
         return cohort.get("simulation") is not None or cohort.get("name") == "phantom"
 
     @property
+    def names_centers(self) -> bool:
+        """Whether the cohort's table says of which center a patient is; else all are said to be of one."""
+        cohort = self.config["cohort"]
+        return "center" not in cohort or cohort["center"] is not None
+
+    @property
     def is_binary(self) -> bool:
         return len(self.patients.label_names) == 2
 

@@ -15,18 +15,24 @@ def of_whom(run: FinishedRun) -> str:
     """Patients, labels, centers, and who tested whom."""
     labels = dict(zip(run.patients.patient_ids, run.patients.labels, strict=True))
     counts = [f"{list(labels.values()).count(name)} {name}" for name in run.patients.label_names]
-    centers = sorted(set(run.patients.centers))
-    names = ", ".join(centers)
-    of = f" ({names})" if len(names) <= _N_CENTER_NAMES else ""
     n_tested, n_folds = len(set(run.test.patient_ids)), run.n_folds
     if n_tested == len(run.test.patient_ids):
         how = "" if n_folds == 1 else f", each by the one of {n_folds} models that had not seen the patient"
     else:
         how = ", each several times, by models that had not seen the patient"
     return (
-        f"{len(labels)} patients of {len(centers)} center{'' if len(centers) == 1 else 's'}{of}: {listed(counts)}. "
+        f"{len(labels)} patients{_of_centers(run)}: {listed(counts)}. "
         f"{'All' if n_tested == len(labels) else n_tested} of them were tested{how}."
     )
+
+
+def _of_centers(run: FinishedRun) -> str:
+    if not run.names_centers:
+        return ", of centers that the table does not name"
+    centers = sorted(set(run.patients.centers))
+    names = ", ".join(centers)
+    of = f" ({names})" if len(names) <= _N_CENTER_NAMES else ""
+    return f" of {len(centers)} center{'' if len(centers) == 1 else 's'}{of}"
 
 
 def certainty(run: FinishedRun) -> list[str]:

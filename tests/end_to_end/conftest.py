@@ -143,12 +143,17 @@ def wait_for() -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def cohort(fusion_cache: Path, trained: Path, tmp_path: Path) -> Callable[..., tuple[str, ...]]:
+def cohort(
+    compose: Callable[..., dict[str, Any]], tiny: tuple[str, ...], fusion_cache: Path, tmp_path: Path
+) -> Callable[..., tuple[str, ...]]:
     """Copies the tiny cohort, with its table as a function (rows in, rows out) leaves it; gives the overrides."""
     import csv
 
+    from fusion.cohorts.load import cohort_root
+
+    source = cohort_root(compose(tiny)["cohort"], cache_dir=fusion_cache)
+
     def copy(change: Callable[[Rows], Rows] = lambda rows: rows) -> tuple[str, ...]:
-        (source,) = (fusion_cache / "phantom").iterdir()
         target = tmp_path / "cohort"
         shutil.copytree(source, target)
         with (source / "table.csv").open(newline="") as stream:

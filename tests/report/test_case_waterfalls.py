@@ -11,6 +11,8 @@ from fusion.report.run_folder import read_run
 INPUTS = ["case_id", "fold", "name", "value", "completeness_error", "unit"]
 SHAPLEY = ["case_id", "fold", "probability", "base", "image", "radiomics", "clinical"]
 SHAPLEY += ["gate_image", "gate_radiomics", "gate_clinical", "agree"]
+# What no waterfall shows.
+OTHERS = ["image_radiomics", "image_clinical", "radiomics_clinical", "largest_gate", "largest_value"]
 
 
 @pytest.fixture
@@ -19,6 +21,11 @@ def run_dir(tmp_path: Path, fake) -> Path:
     run_dir = fake.write_run(tmp_path / "run", simulation, optional=False)
     fake.write_predictions(run_dir / "predictions_cases.csv", simulation.cases)
     return run_dir
+
+
+def write_shapley(run_dir: Path, fake, rows) -> None:
+    whole = [[*row, 0, 0, 0, "image", "image"] for row in rows]
+    fake.write_csv(run_dir / "attributions/shapley.csv", [*SHAPLEY, *OTHERS], whole)
 
 
 def probability(run_dir: Path, case_id: str) -> float:
@@ -58,7 +65,7 @@ def test_branches_begin_at_the_base_and_say_where_gates_disagree(run_dir: Path, 
         ["000_0", 0, 0.7, 0.4, 0.35, -0.05, "", 0.2, 0.8, "", "no"],
         ["001_0", 1, 0.6, 0.4, 0.1, 0.05, 0.05, 0.5, 0.3, 0.2, "yes"],
     ]
-    fake.write_csv(run_dir / "attributions/shapley.csv", SHAPLEY, rows)
+    write_shapley(run_dir, fake, rows)
     found = branch_waterfalls(read_run(run_dir))
     lacking, whole = found["000_0"], found["001_0"]
     assert [step.value for step in lacking.waterfall.steps] == pytest.approx([0.4, 0.35, -0.05, 0.7])
@@ -75,7 +82,7 @@ def test_several_models_of_a_case_are_averaged(run_dir: Path, fake) -> None:
         ["000_0", 0, 0.7, 0.4, 0.2, 0.1, 0.0, 0.5, 0.3, 0.2, "no"],
         ["000_0", 5, 0.5, 0.4, 0.0, 0.1, 0.0, 0.5, 0.3, 0.2, "yes"],
     ]
-    fake.write_csv(run_dir / "attributions/shapley.csv", SHAPLEY, rows)
+    write_shapley(run_dir, fake, rows)
     of = branch_waterfalls(read_run(run_dir))["000_0"]
     assert of.waterfall.n_tests == 2
     assert of.waterfall.steps[-1].value == pytest.approx(0.6)
@@ -84,5 +91,5 @@ def test_several_models_of_a_case_are_averaged(run_dir: Path, fake) -> None:
 
 def test_a_table_of_branches_without_its_columns_is_refused(run_dir: Path, fake) -> None:
     fake.write_csv(run_dir / "attributions/shapley.csv", ["case_id", "fold"], [["000_0", 0]])
-    with pytest.raises(InputError, match="columns probability, base, image"):
-        branch_waterfalls(read_run(run_dir))
+    with pytest.raises(InputError, match=r"shapley\.csv.*'probability', 'base', 'image'"):
+        read_run(run_dir)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from fusion.errors import InputError, Problem
 from fusion.explanation.branch_table import BRANCHES
 from fusion.explanation.feature_names import describe
 from fusion.report.run_folder import FinishedRun
 from fusion.report.waterfall import Waterfall, waterfall
 
-_SHAPLEY = "attributions/shapley.csv"
 _GATES = tuple(f"gate_{branch}" for branch in BRANCHES)
 _NUMBERS = ("probability", "base", *BRANCHES, *_GATES)
 _MOST_LOG_ODDS = 36.0
@@ -60,25 +57,10 @@ def input_waterfalls(run: FinishedRun) -> dict[str, Waterfall]:
 
 
 def branch_waterfalls(run: FinishedRun) -> dict[str, BranchView]:
-    """Shapley values of ``attributions/shapley.csv`` by case id, likewise; empty where the run has none.
-
-    Raises:
-        InputError: If the table is not as a run writes it.
-    """
-    path = run.path / _SHAPLEY
-    if not path.is_file():
+    """Shapley values of ``attributions/shapley.csv`` by case id, likewise; empty where the run has none."""
+    if run.shapley is None:
         return {}
-    table = _read_shapley(path)
-    return {str(case_id): _branch_view(run, rows) for case_id, rows in table.groupby("case_id", sort=False)}
-
-
-def _read_shapley(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [name for name in ("case_id", *_NUMBERS, "agree") if name not in table.columns]
-    if missing:
-        problem = Problem(where=str(path), required=f"columns {', '.join(missing)}", came=", ".join(table.columns))
-        raise InputError("a run's branches", [problem], "Finish the run (train.py on the folder resumes it).")
-    return table.assign(**{name: pd.to_numeric(table[name].replace("nan", "")) for name in _NUMBERS})
+    return {str(case_id): _branch_view(run, rows) for case_id, rows in run.shapley.groupby("case_id", sort=False)}
 
 
 def _branch_view(run: FinishedRun, rows: pd.DataFrame) -> BranchView:

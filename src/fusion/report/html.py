@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusion.records import Predictions
+from fusion.report.explained import explained
 from fusion.report.figures.style import BLUE, INK, MUTED, PAPER
 from fusion.report.figures.write import Drawing, write_figures
 from fusion.report.flow import flow_groups, flow_sentences
@@ -162,6 +163,7 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "methods": methods(run),
         "recipe": recipe(run),
         "alone_caption": alone_caption(run) if run.metrics.get("branches") and run.metrics.get("test") else None,
+        "explained": explained(run),
         "table_one": table_one_tables(run.table_one),
         "tests": TESTS,
         "flow_sentences": flow_sentences(run.flow, label_names=run.patients.label_names) if run.flow else [],

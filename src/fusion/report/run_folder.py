@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from fusion.errors import InputError, Problem
+from fusion.explanation.branch_table import BRANCHES, PAIRS
 from fusion.records import UNLABELED, Predictions
 from fusion.runs.model import is_classical
 
@@ -68,6 +69,8 @@ class FinishedRun:
     lasso_cv: pd.DataFrame | None
     lasso_path: pd.DataFrame | None
     nomogram: pd.DataFrame | None
+    shapley: pd.DataFrame | None
+    pixel_checks: pd.DataFrame | None
     flow: Mapping[str, Any] | None
     table_one: Mapping[str, Any] | None
     candidates: Mapping[int, Mapping[str, int]]
@@ -221,6 +224,8 @@ def read_run(run_dir: Path) -> FinishedRun:
         ),
         "lasso_path": read("lasso_path.csv", _table("fold", "stage", "lambda", "feature", "coefficient")),
         "nomogram": read("nomogram.csv", _table("fold", "variable", "label", "value")),
+        "shapley": read("attributions/shapley.csv", _read_shapley),
+        "pixel_checks": read("attributions/pixel_checks.csv", _table("fold", "method", "n_cases", "verdict")),
         "flow": read("patient_flow.json", _read_json),
         "table_one": read("table_one.json", _read_json),
     }
@@ -288,6 +293,13 @@ def _table(*required: str) -> Callable[[Path], pd.DataFrame]:
         return table.assign(**{column: pd.to_numeric(table[column].replace("nan", "")) for column in numbers})
 
     return read
+
+
+def _read_shapley(path: Path) -> pd.DataFrame:
+    pairs = ("_".join(pair) for pair in PAIRS)
+    numbers = ("probability", "base", *BRANCHES, *pairs, *(f"gate_{branch}" for branch in BRANCHES))
+    table = _table("case_id", "fold", *numbers, "largest_gate", "largest_value", "agree")(path)
+    return table.assign(**{column: pd.to_numeric(table[column].replace("nan", "")) for column in numbers})
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def run_jobs(jobs: Sequence[Job], runner: Runner, *, stop_on_failure: bool) -> l
     for job in jobs:
         _begin(job)
     waiting = [job for job in jobs if job.ended() is None]
-    print(f"{len(jobs)} jobs, of them {len(jobs) - len(waiting)} done before")
+    print(f"{len(jobs)} job{'' if len(jobs) == 1 else 's'}, of them {len(jobs) - len(waiting)} done before")
     running: dict[str, _Running] = {}
     with ExitStack() as stack:
         # Some places end all of their jobs faster together than one by one.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ TINY = (
     "imaging.n_px=32",
     "trainer.max_epochs=1",
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hears_ctrl_c() -> Iterator[None]:
+    """What a shell starts in its background is deaf to Ctrl-C, and so is all that it starts itself, Ray included."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,10 @@ def write_explanations(
 ) -> None:
     """Write what moved a model's predictions.
 
-    Of the network, integrated gradients of some of the cases: ``radiomics.csv``, ``clinical.csv`` and a picture
-    ``<case_id>.png``. SHAP values of the network's tabular inputs, or of the inputs of a classical model's final stage:
-    ``inputs.csv``.
+    Of every model, Shapley values of its branches, ``shapley.csv``, and SHAP values of the network's tabular inputs, or
+    of the inputs of a classical model's final stage, ``inputs.csv``. Of the network, for some of the cases, integrated
+    gradients of its features and columns, ``radiomics.csv`` and ``clinical.csv``, and explanations of the pixels with
+    what they were tested by: ``pixels.csv``, ``pixel_checks.csv`` and a picture ``<case_id>.png``.
 
     Args:
         out_dir: Folder of the tables.

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import fusion.report
 from fusion.guidelines.checklist import STATUSES, Checklist
 from fusion.guidelines.model_card import CITATION, Section
+from fusion.report.html import page_environment
 
 # The pages look like the report.
 _FOLDERS = (Path(__file__).parent, Path(next(iter(fusion.report.__path__))))
@@ -39,13 +40,9 @@ def card_markdown(sections: Sequence[Section], *, title: str) -> str:
 
 
 def _html() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
+    environment.loader = FileSystemLoader(_FOLDERS)
+    return environment
 
 
 def _markdown() -> Environment:

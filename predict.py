@@ -25,45 +25,70 @@ def main(config: DictConfig) -> None:
 
 
 def predict(config: Mapping[str, Any], out_dir: Path) -> None:
-    """Score a cohort with every finished fold of a run and average them; evaluate where the outcome is known."""
+    """Score a cohort with every finished fold of a run, average, explain; evaluate where the outcome is known."""
     from fusion.classical.load import load_model
-    from fusion.cohorts.load import load_cohort
+    from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.evaluate import evaluate
     from fusion.evaluation.pooling import average_folds, pool_cases
     from fusion.evaluation.settings import Settings
+    from fusion.explanation.applicability import applicability_notes, write_applicability
+    from fusion.explanation.pixels import check_methods
+    from fusion.explanation.several import explain_several
+    from fusion.explanation.thumbnails import write_thumbnails
+    from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
+    from fusion.report.prediction import write_prediction
     from fusion.report.terminal import print_notes, print_summary
+    from fusion.runs.application import record_application
     from fusion.runs.folder import RunFolder
     from fusion.runs.model import branches_taken
+    from fusion.runs.pseudonyms import names_of
     from fusion.runs.tables import write_predictions
     from fusion.storage import write_json
-    from fusion.training.applying import (
-        align_cohort,
-        mean_thresholds,
-        missing_inputs,
-        outcome_note,
-        score_folds,
-        seen_in_training,
-    )
+    from fusion.training.applying import align_cohort, mean_thresholds, outcome_note, score_folds
+    from fusion.training.devices import scoring_device
 
+    check_methods(config["explain"])
     run = RunFolder.open(Path(config["run"]))
     models = [load_model(path) for path in run.models]
-    trained, cache_dir = models[0].settings, Path(config["cache_dir"])
+    trained, cache_dir, accelerator = models[0].settings, Path(config["cache_dir"]), config["accelerator"]
     given = load_cohort(config["cohort"], cache_dir=cache_dir, require_labels=False)
     cohort = align_cohort(given, models[0])
     crops = open_crops(cohort.cases, imaging=trained["imaging"], cache_dir=cache_dir, n_jobs=-1)
     asked = cohort.cases if "radiomics" in branches_taken(trained["model"]) else ()
     features = extract_features(asked, radiomics=trained["radiomics"], cache_dir=cache_dir)
-
-    folds = score_folds(
-        models, cohort.cases, crops=crops, features=features, out_dir=out_dir, accelerator=config["accelerator"]
+    sources: dict[str, Any] = {"crops": crops, "features": features}
+    record_application(
+        out_dir,
+        run=run,
+        config=config,
+        cohort=cohort,
+        table=cohort_root(config["cohort"], cache_dir=cache_dir) / config["cohort"]["table"],
+        digests=file_digests(cohort.cases, n_jobs=-1),
+        device=scoring_device(accelerator),
     )
+
+    attributions = out_dir / "attributions"
+    folds = score_folds(models, cohort.cases, **sources, out_dir=attributions, accelerator=accelerator)
     cases = average_folds(folds)
     patients = pool_cases(cases)
     write_predictions(out_dir / "predictions_folds.csv", folds)
     write_predictions(out_dir / "predictions_cases.csv", cases)
     write_predictions(out_dir / "predictions.csv", patients)
+
+    applicability = write_applicability(
+        out_dir, run=run, models=models, cohort=cohort, **sources, accelerator=accelerator
+    )
+    write_thumbnails(attributions / "thumbnails", cohort.cases, crops)
+    explain_several(
+        attributions,
+        models=models,
+        cases=cohort.cases,
+        probabilities=cases.probabilities[:, -1],
+        **sources,
+        settings=config["explain"],
+    )
 
     (fold,) = set(patients.folds)
     thresholds = {name: {fold: threshold} for name, threshold in mean_thresholds(models).items()}
@@ -71,17 +96,9 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     metrics = evaluate(patients, cases, thresholds=thresholds, settings=settings)
     write_json(out_dir / "metrics.json", {"split_sha256": run.split_sha256, **metrics})
 
-    notes = [*outcome_note(given, models[0]), *missing_inputs(models, cohort, crops=crops, features=features)]
-    print_notes([*notes, *seen_note(seen_in_training(run, cohort))])
-    print_summary(metrics, title=f"{cohort.name}, {len(models)} model(s) of {run.path}", written=out_dir)
-
-
-def seen_note(n_seen: int) -> list[str]:
-    """What to say where patients were known to the models."""
-    warning = (
-        f"{n_seen} patients were in the training of at least one fold: figures of them say nothing about new patients"
-    )
-    return [warning] if n_seen else []
+    page = write_prediction(out_dir, naming=names_of(config))
+    print_notes([*outcome_note(given, models[0]), *applicability_notes(applicability)])
+    print_summary(metrics, title=f"{cohort.name}, {len(models)} model(s) of {run.path}", written=page)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.subgroups import subgroup_columns
+    from fusion.guidelines.checklist import as_plain, guideline_summary
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
@@ -144,7 +145,8 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
             metrics = evaluate_run(run, config, cohort, folds, features)
         if config["report"]:
             with manifest.stage("report"):
-                report = write_report(out_dir, naming=names_of(config))
+                guidelines = as_plain(guideline_summary(out_dir))
+                report = write_report(out_dir, naming=names_of(config), guidelines=guidelines)
             print_summary(metrics, title=config["name"], written=report)
         track_run(run, config=config, metrics=metrics, sweep=sweep_of(run.path))
 
@@ -158,6 +160,7 @@ def train_fold(
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.thresholds import choose_thresholds
+    from fusion.explanation.references import REFERENCES, write_references
     from fusion.explanation.thumbnails import write_thumbnails
     from fusion.explanation.write import write_explanations
     from fusion.runs.model import is_classical
@@ -210,9 +213,19 @@ def train_fold(
             model=tuned.fit.model,
             cases=[tuned.fit.cases[row] for row in test],
             probabilities=tuned.fit.scores.probabilities[test, -1],
+            pictured=range(len(test)),
             crops=crops,
             features=features,
             settings=config["explain"],
+        )
+        write_references(
+            fold_dir / REFERENCES,
+            tuned.fit.model,
+            tuned.fit.cases,
+            fold=fold,
+            crops=crops,
+            features=features,
+            accelerator=config["trainer"]["accelerator"],
         )
         fit_learning_curve(
             cohort,
@@ -343,7 +356,8 @@ def _chosen(folds: Sequence[Fold], wanted: str | int) -> Sequence[Fold]:
     if not chosen:
         raise FusionError(
             f"fold: required all or a number from 0 to {len(folds) - 1}, came {wanted}: with these settings of `split` "
-            "the patients are divided no more often; split=kfold divides them split.n_folds times"
+            "the patients are divided no more often; split=kfold divides them split.n_folds times, and split=holdout "
+            "split.n_divisions times"
         )
     return chosen
 

@@ -194,6 +194,7 @@ def test_option_trains_on_one_batch_and_scores(
         model=model,
         cases=cohort.cases[:1],
         probabilities=scores.probabilities[:1, -1],
+        pictured=[0],
         crops=crops,
         features=features,
         settings=few_evaluations(config["explain"]),

@@ -18,6 +18,7 @@ from fusion.classical.fit import ClassicalFit, Fitting, fit_classical, whole_tra
 from fusion.classical.late import WeightedMean
 from fusion.classical.load import load_model
 from fusion.classical.model import ClassicalModel
+from fusion.classical.rows import Sources
 from fusion.errors import FusionError
 from fusion.records import Cohort, FeatureTable
 from fusion.splits.folds import make_inner_folds
@@ -275,6 +276,19 @@ def test_which_branches_each_case_has_is_said(data: Any, fit: Fit) -> None:
     # A value of a column that the model does not know is none.
     other = tuple(replace(case, clinical={"size": 3.0}) for case in data.cohort.cases[:2])
     assert lacking("clinical", replace(data.cohort, cases=other)) == {"clinical": ["case 0/0", "case 0/1"]}
+
+
+def test_what_it_makes_of_the_image_is_its_blocks_before_any_selection(data: Any, fit: Fit) -> None:
+    model = fit("composite").model
+    given = {"crops": data.crops, "features": data.features, "accelerator": "cpu"}
+    rows = model.image_rows(data.cohort.cases, **given)
+    assert {*rows} == {"image", "radiomics"}
+    for branch, block in (("image", "deep"), ("radiomics", "radiomics")):
+        own = model.entries[block].block
+        assert rows[branch].shape == (len(data.cohort.cases), len(own.names))
+        expected = own.transform(data.cohort.cases, Sources(**given))
+        assert np.array_equal(rows[branch], expected, equal_nan=True)
+    assert fit("clinical").model.image_rows(data.cohort.cases, **given) == {}
 
 
 def test_scores_become_predictions(data: Any, fit: Fit, score: Callable[..., Scores]) -> None:

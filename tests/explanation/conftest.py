@@ -1,7 +1,7 @@
 """A small random network with its preprocessing, and the cases that it scores; nothing is trained."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,30 @@ def make_example(tmp_path: Path) -> Callable[..., Example]:
         return Example(model=model, cases=cases, crops=crops, features=features)
 
     return make
+
+
+@pytest.fixture
+def many(make_example: Callable[..., Example], tmp_path: Path) -> Example:
+    """The example's model with 40 cases of its kind: two images of each of 20 patients."""
+    example, draw = make_example(), np.random.default_rng(1)
+    cases = tuple(
+        Case(
+            case_id=f"case {i}",
+            patient_id=f"patient {i // 2}",
+            center=("A", "B")[i >= 30],
+            image=None,
+            mask=None,
+            label="benign",
+            clinical={"age": 50.0, "shape": "oval"},
+        )
+        for i in range(40)
+    )
+    pixels = draw.integers(0, 256, (40, 2, 32, 32), dtype=np.uint8)
+    np.save(tmp_path / "many.npy", pixels)
+    ids = tuple(case.case_id for case in cases)
+    return replace(
+        example,
+        cases=cases,
+        crops=Crops(case_ids=ids, array=np.load(tmp_path / "many.npy", mmap_mode="r"), key="many"),
+        features=FeatureTable(case_ids=ids, names=example.features.names, values=draw.normal(size=(40, 4))),
+    )

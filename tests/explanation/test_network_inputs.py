@@ -128,6 +128,22 @@ def test_values_are_those_of_the_definition_whatever_a_case_lacks(make_example: 
     assert np.nanmax(np.abs(table.values)) > 0.02
 
 
+def test_beside_them_stands_what_the_cases_had_before_all_scaling(make_example: Make) -> None:
+    example = planted(make_example())
+    table = table_of(example, n_cases=3)
+    assert table.given is not None
+    assert table.given.scales == ("extracted",) * 3 + ("table",) * 2
+    features = dict(zip(example.features.case_ids, example.features.values, strict=True))
+    clinical = {case.case_id: case.clinical for case in example.cases}
+    assert len(table.case_ids) == 3
+    for case_id, texts in zip(table.case_ids, table.given.texts.tolist(), strict=True):
+        own = features.get(case_id)
+        # The third gate is closed.
+        assert texts[:3] == (["", "", ""] if own is None else [repr(float(own[k])) for k in (0, 1, 3)])
+        row = clinical[case_id]
+        assert texts[3:] == [f"{row['age']:g}", row["shape"]] if row else ["", ""]
+
+
 def test_values_and_base_add_up_to_what_is_reported(make_example: Make) -> None:
     example = planted(make_example())
     table = table_of(example)

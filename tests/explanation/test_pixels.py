@@ -188,8 +188,7 @@ def write(found: PixelExplanations, example: Any, out_dir: Path) -> None:
         out_dir,
         out_dir / "images",
         found,
-        probabilities=np.linspace(0, 1, len(found.cases)),
-        label_names=example.model.label_names,
+        captions=[f"caption of {case.case_id}" for case in found.cases],
         crops=example.crops,
     )
 

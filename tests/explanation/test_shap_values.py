@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fusion.explanation.given_values import Given
 from fusion.explanation.shap_values import ShapTable, explain_inputs, write_inputs
 
 Floats = np.ndarray
@@ -233,3 +234,29 @@ def test_the_table_of_a_fold(tmp_path: Path) -> None:
         ["a,b", "2", "age", str(-math.pi), "0.5", "logit", "", "permutations"],
         ["a,b", "2", "edge", "2.0", "0.5", "logit", "2.5", "permutations"],
     ]
+
+
+def test_what_the_cases_had_stands_beside_the_values(tmp_path: Path) -> None:
+    table = ShapTable(
+        case_ids=("1", "2"),
+        names=("age", "deep score"),
+        values=np.array([[0.1, 0.2], [np.nan, 0.4]]),
+        completeness_error=np.zeros(2),
+        unit="logit",
+        method="linear",
+        standard_error=np.zeros((2, 2)),
+        given=Given(np.array([["54", ""], ["60", "-1.5"]]), ("table", "logit")),
+    )
+    write_inputs(tmp_path / "inputs.csv", table, 0)
+    with (tmp_path / "inputs.csv").open(newline="") as stream:
+        header, *rows = csv.reader(stream)
+    assert header[-3:] == ["method", "scale", "given"]
+    assert [row[-2:] for row in rows] == [["table", "54"], ["logit", ""], ["logit", "-1.5"]]
+
+
+def test_what_the_cases_had_is_of_the_same_cases_and_inputs() -> None:
+    parts = {"case_ids": ("1",), "names": ("age",), "completeness_error": np.zeros(1), "unit": "logit"}
+    values = {"values": np.zeros((1, 1)), "standard_error": np.zeros((1, 1)), "method": "linear"}
+    for given in (Given(np.array([["54", "60"]]), ("table",)), Given(np.array([["54"]]), ())):
+        with pytest.raises(ValueError, match="given values are"):
+            ShapTable(**parts, **values, given=given)  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ def write(example: Any, out_dir: Path, settings: dict[str, Any]) -> None:
         model=example.model,
         cases=example.cases,
         probabilities=np.linspace(0, 1, len(example.cases)),
+        pictured=range(len(example.cases)),
         crops=example.crops,
         features=example.features,
         settings=settings,
@@ -67,8 +68,13 @@ def test_shap_values_of_the_tabular_inputs_of_the_cases_that_have_them(
     write(make_example(), tmp_path / "fold_0", FAST | {"network": SAMPLING | {"n_cases": 6}})
     rows = read(tmp_path / "fold_0/inputs.csv")
     assert list(rows[0]) == [
-        *("case_id", "fold", "name", "value", "completeness_error", "unit", "standard_error", "method")
+        *("case_id", "fold", "name", "value", "completeness_error", "unit", "standard_error", "method"),
+        *("scale", "given"),
     ]
+    assert {(row["scale"], row["given"]) for row in rows if row["name"] == "shape"} == {
+        ("table", "oval"),
+        ("table", "round"),
+    }
     assert {(row["fold"], row["unit"]) for row in rows} == {("0", "probability")}
     by_case: dict[str, list[str]] = {}
     for row in rows:

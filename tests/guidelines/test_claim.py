@@ -14,6 +14,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "split.csv").write_text("patient_id,part\np1,test\n")
     (tmp_path / "model.ckpt").write_bytes(b"x")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"x")
     return tmp_path
 
 
@@ -33,6 +36,9 @@ def folder(tmp_path: Path) -> Path:
         (Evidence("empty.csv", None), False),
         (Evidence("empty.csv", "part"), False),
         (Evidence("absent.csv", None), False),
+        (Evidence("images", None), True),
+        (Evidence("images", "a.png"), False),
+        (Evidence("empty", None), False),
     ],
 )
 def test_evidence_holds_where_the_file_has_the_key(folder: Path, evidence: Evidence, *, holds: bool) -> None:

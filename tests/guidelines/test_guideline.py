@@ -21,6 +21,20 @@ def test_every_item_of_a_guideline_is_there_in_its_order(name: str) -> None:
     assert [item.number for item in read_guideline(name).items] == NUMBERS[name]
 
 
+def test_numbers_of_clear_are_those_of_the_paper() -> None:
+    # Table 1 of the paper; clearchecklist.github.io/clear_checklist/CLEAR.html.
+    topics = {item.number: item.topic for item in read_guideline("clear").items}
+    found = {
+        topics[number]: number
+        for number in ("9", "10", "11", "12", "13", "29", "30", "31", "32", "33", "34", "35", "36")
+    }
+    assert list(found) == [
+        "Sample size", "Retrospective or prospective", "Eligibility", "Diagram of the pipeline", "Source of the data",
+        "Missing data", "Imbalance of the labels", "Reliability of the segmentation", "Scaling of features",
+        "Dimension reduction", "Algorithm", "Training and tuning", "Confounders",
+    ]  # fmt: skip
+
+
 def test_tripod_ai_has_its_52_subitems() -> None:
     assert len(read_guideline("tripod_ai").items) == 52
 

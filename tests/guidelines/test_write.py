@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 from docx import Document
+from markupsafe import escape
 
 from fusion.errors import InputError
-from fusion.guidelines.checklist import Checklist
+from fusion.guidelines.checklist import Checklist, as_plain, guideline_summary
 from fusion.guidelines.guideline import NAMES, read_guideline
 from fusion.guidelines.write import write_guidelines
+from fusion.report.html import write_report
+from fusion.runs.pseudonyms import pseudonyms
 
 MARKUP = "<script>alert('1')</script> | _a_ `b`"
 WriteRun = Callable[..., Path]
@@ -119,3 +123,15 @@ def test_a_study_with_unknown_keys_writes_nothing(run_dir: Path, tmp_path: Path)
 def test_an_unfinished_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         write_guidelines(tmp_path, study=None)
+
+
+def test_the_report_has_the_same_answers_and_names_nobody(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion.report.html.write_figures", lambda run: {})
+    checklists = guideline_summary(run_dir)
+    page = write_report(run_dir, naming=pseudonyms(run_dir / "key"), guidelines=as_plain(checklists)).read_text()
+    for checklist in checklists:
+        assert page.count(f'id="{checklist.guideline.name}-') == len(checklist.items)
+        assert escape(checklist.items[-1].answer) in page
+    assert not re.search(r"\bc?p\d+\b", page[page.index('<section id="guidelines">') :])
+    # Written into the folder, the page changes no answer.
+    assert as_plain(guideline_summary(run_dir)) == as_plain(checklists)

@@ -1,13 +1,16 @@
 """With other names for its patients a run's page holds none of theirs."""
 
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from fusion.report.hidden import hidden_copy
 from fusion.report.html import write_report
+from fusion.report.run_folder import read_run
 from fusion.runs.pseudonyms import pseudonyms
 
 
@@ -65,3 +68,30 @@ def test_the_run_itself_keeps_its_names(run_dir: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
     assert (run_dir / "attributions/images" / f"{quote('Meyer/000_0', safe=' ')}.png").is_file()
     assert json.loads((run_dir / "metrics.json").read_text())
+
+
+def test_the_copy_holds_all_that_a_page_is_made_from(run_dir: Path, tmp_path: Path) -> None:
+    for name in ("table_one", "patient_flow", "applicability"):
+        (run_dir / f"{name}.json").write_text("{}")
+    shutil.copyfile(run_dir / "predictions_cases.csv", run_dir / "predictions_folds.csv")
+    (run_dir / "distances.csv").write_text("case_id,patient_id,fold,branch,percentile\nMeyer/1,Meyer/1,0,image,0.5\n")
+    read = vars(read_run(run_dir))
+    with hidden_copy(run_dir, pseudonyms(tmp_path / "key")) as copy:
+        again = vars(read_run(copy))
+    assert {name for name, value in again.items() if value is None} == {
+        name for name, value in read.items() if value is None
+    }
+    assert read["applicability"] is not None
+    assert read["distances"] is not None
+    assert not again["distances"]["case_id"].str.contains("Meyer").any()
+
+
+def test_a_row_that_was_excluded_by_its_id_is_not_named(run_dir: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    config["cohort"] |= {"key": "ID", "patient": "Patient", "exclude": {"ID": ["Meyer/3"], "Label": ["normal"]}}
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
+    naming = pseudonyms(tmp_path / "key")
+    page = write_report(run_dir, naming=naming).read_text()
+    assert "Meyer" not in page
+    assert naming("case", "Meyer/3") in page
+    assert "normal" in page

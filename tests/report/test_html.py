@@ -425,3 +425,66 @@ def test_a_classical_run_without_any_table_makes_a_page(classical_dir):
     ids = {attributes.get("id") for _, attributes in Page(write_report(classical_dir)).tags}
     assert "made-of" in ids
     assert {"branches-alone", "figure-nomogram", "figure-lasso"}.isdisjoint(ids)
+
+
+EVIL = "<script>alert(3)</script>"
+
+
+def answered(number, status, file, **more):
+    evidence = [{"file": file, "key": "test.auc"}, {"file": "model.ckpt", "key": None}] if status != "human" else []
+    return {
+        "number": number, "section": "Methods", "topic": f"Topic {number}", "answer": f"Answer {EVIL}",
+        "evidence": evidence, "status": status, "stated": False, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def guidelines():
+    items = [answered("1", "auto", EVIL), answered("2a", "human", "")]
+    weighted = [answered("1", "partial", "metrics.json", weight=0.074, applies=True, met=None)]
+    score = {"percent": 12.3, "at_most": 45.6, "n_met": 3, "n_not_met": 4, "n_open": 5, "n_without": 6}
+    counts = {"auto": 1, "partial": 0, "human": 1}
+    return {
+        "clear": {"title": "CLEAR", "citation": "Kocak", "counts": counts, "stated": 7, "items": items},
+        "metrics": {
+            "title": "METRICS", "citation": "Kocak", "counts": {"auto": 0, "partial": 1, "human": 0}, "stated": 0,
+            "items": weighted, "score": score,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_reporting_guidelines_are_a_part_of_the_page(run_dir, guidelines):
+    path = write_report(run_dir, guidelines=guidelines)
+    page, text = Page(path), path.read_text()
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert [name for name in ids if name in ("methods", "guidelines", "limitations")] == [
+        "methods", "guidelines", "limitations",
+    ]  # fmt: skip
+    assert {"clear", "metrics", "clear-1", "clear-2a", "metrics-1"} <= set(ids)
+    assert ("a", {"href": "#guidelines"}) in page.tags
+    assert re.search(r"CLEAR</a></th><td>2</td><td>1</td><td>0</td><td>1</td><td>7</td>", text)
+    assert "score 12.3" in page.text.lower().replace("\N{NO-BREAK SPACE}", " ")
+    assert "3 items are met, 4 are not, 5 are open, 6 do not apply." in page.text
+    assert "open, weight 0.074" in page.text
+    assert "<code>model.ckpt</code>" in text
+    assert "<code>metrics.json: test.auc</code>" in text
+    # What comes from the cohort is shown as text; all items are folded away, and stay so in print.
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert page.text.count(f"Answer {EVIL}") == 3
+    folded = [attributes for tag, attributes in page.tags if tag == "details" and attributes.get("id") in guidelines]
+    assert folded == [{"class": "screen", "id": name} for name in guidelines]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_guidelines_the_page_has_no_part_of_them(run_dir):
+    page = Page(write_report(run_dir))
+    assert ("a", {"href": "#guidelines"}) not in page.tags
+    assert "guidelines" not in {attributes.get("id") for _, attributes in page.tags}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_with_other_names_for_patients_the_guidelines_stay(run_dir, guidelines):
+    page = Page(write_report(run_dir, naming=lambda kind, name: f"{kind}-{name}-hidden", guidelines=guidelines))
+    assert "clear-2a" in {attributes.get("id") for _, attributes in page.tags}

@@ -22,7 +22,7 @@ STRATA = {
     ("malignant", "B"): 13,
     ("malignant", "C"): 6,
 }
-HOLDOUT = {"name": "holdout", "test_fraction": 0.3, "validation_fraction": 0.2}
+HOLDOUT = {"name": "holdout", "test_fraction": 0.3, "n_divisions": 1, "validation_fraction": 0.2}
 KFOLD = {"name": "kfold", "n_folds": 5, "validation_fraction": 0.2}
 CENTER = {"name": "center", "train": ["A", "B"], "test": ["C"], "validation_fraction": 0.2}
 COLUMN = {"name": "column", "validation_fraction": 0.2}
@@ -76,6 +76,18 @@ def test_holdout_has_the_asked_fractions(cohort_of: Make) -> None:
     assert abs(len(fold.test) - 0.3 * 87) < 1
     assert abs(len(fold.validation) - 0.2 * (87 - len(fold.test))) < 1
     assert abs(positives(cohort, fold.test) - 0.3 * 30) <= 1
+
+
+def test_a_holdout_may_be_drawn_several_times(cohort_of: Make) -> None:
+    cohort = cohort_of(STRATA)
+    (alone,) = make_folds(cohort, split=HOLDOUT, seed=0)
+    folds = make_folds(cohort, split=HOLDOUT | {"n_divisions": 3}, seed=0)
+    assert [fold.number for fold in folds] == [0, 1, 2]
+    assert folds[0].test == alone.test
+    assert len({fold.test for fold in folds}) == 3
+    for fold in folds:
+        assert abs(len(fold.test) - 0.3 * 87) < 1
+        assert abs(positives(cohort, fold.test) - 0.3 * 30) <= 1
 
 
 def test_kfold_scores_every_patient_once(cohort_of: Make) -> None:
@@ -275,6 +287,7 @@ def test_a_part_without_a_label_is_refused(
         (KFOLD | {"name": "leave_one_out"}, "split.name"),
         (HOLDOUT | {"test_fraction": 1.5}, "split.test_fraction"),
         (HOLDOUT | {"test_fraction": 30}, "split.test_fraction"),
+        (HOLDOUT | {"n_divisions": 0}, "split.n_divisions"),
         (HOLDOUT | {"test_fraction": None}, "split.test_fraction"),
         (KFOLD | {"validation_fraction": 0.0}, "split.validation_fraction"),
         (KFOLD | {"n_folds": 0}, "split.n_folds"),

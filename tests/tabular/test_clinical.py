@@ -234,7 +234,7 @@ def test_patients_outside_training_change_nothing() -> None:
         label_names=("benign", "malignant"),
         clinical_columns=(AGE, GLAND, SIGNS),
     )
-    split = {"name": "holdout", "test_fraction": 0.3, "validation_fraction": 0.3}
+    split = {"name": "holdout", "test_fraction": 0.3, "n_divisions": 1, "validation_fraction": 0.3}
     (fold,) = make_folds(cohort, split=split, seed=0)
     untouched = state_with(frozenset())
     assert state_with(fold.test | fold.validation) == untouched

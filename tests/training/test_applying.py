@@ -95,31 +95,28 @@ def test_a_cohort_without_a_single_mask_is_scored_without_image_and_radiomics(
     cases = [case for case in data.cohort.cases if case.clinical]
     folds = score_folds(models, cases, crops=crops, features=nothing, out_dir=tmp_path, accelerator="cpu")
     assert np.isfinite(folds.probabilities).all()
-    notes = missing_inputs(models, replace(data.cohort, cases=tuple(cases)), crops=crops, features=nothing)
-    assert notes == [
-        f"{len(cases)} of {len(cases)} cases are scored without the {b} branch" for b in ("image", "radiomics")
-    ]
+    missing = missing_inputs(models, replace(data.cohort, cases=tuple(cases)), crops=crops, features=nothing)
+    assert missing["branches"] == {"image": len(cases), "radiomics": len(cases), "clinical": 0}
+    assert missing["n_cases"] == len(cases)
 
 
 def test_what_is_missing_is_said(data: Any, models: list[FittedModel]) -> None:
     fewer = replace(data.cohort, clinical_columns=data.cohort.clinical_columns[:1])
-    notes = missing_inputs(models, fewer, crops=data.crops, features=data.features)
-    assert notes == [
-        "clinical columns of training that the cohort does not have: grade, shape",
-        "1 of 36 cases are scored without the image branch",
-        "2 of 36 cases are scored without the radiomics branch",
-        "1 of 36 cases are scored without the clinical branch",
-    ]
+    missing = missing_inputs(models, fewer, crops=data.crops, features=data.features)
+    n_unknown = sum(case.clinical.get("age") is None for case in data.cohort.cases)
+    assert missing["columns"] == {"absent": ["grade", "shape"], "missing": {"age": n_unknown}}
+    assert missing["branches"] == {"image": 1, "radiomics": 2, "clinical": 1}
+    assert missing["n_cases"] == 36
 
 
 def test_a_branch_that_only_some_folds_models_have_is_looked_at_too(data: Any, models: list[FittedModel]) -> None:
     fewer = data.fit(trainer__max_epochs=1, model__branches=["image", "clinical"])
     of_one, of_both = (
-        missing_inputs(each, data.cohort, crops=data.crops, features=data.features)
+        missing_inputs(each, data.cohort, crops=data.crops, features=data.features)["branches"]
         for each in ([fewer], [fewer, models[0]])
     )
-    assert of_one == [f"1 of 36 cases are scored without the {name} branch" for name in ("image", "clinical")]
-    assert of_both == [*of_one, "2 of 36 cases are scored without the radiomics branch"]
+    assert of_one == {"image": 1, "clinical": 1}
+    assert of_both == {"image": 1, "clinical": 1, "radiomics": 2}
 
 
 def test_patients_of_training_are_counted_by_cohort_and_id(data: Any, tmp_path: Path) -> None:

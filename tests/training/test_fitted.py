@@ -125,6 +125,25 @@ def test_which_branches_each_case_has_is_said(data: Any, model: FittedModel) -> 
     assert lacking == {"image": ["case 2/0"], "radiomics": ["case 2/0", "case 3/0"], "clinical": ["case 4/0"]}
 
 
+def test_what_it_makes_of_the_image_is_the_backbones_output_and_the_standardized_features(
+    data: Any, model: FittedModel
+) -> None:
+    given = {"crops": data.crops, "features": data.features}
+    rows = model.image_rows(data.cohort.cases, **given, accelerator="cpu")
+    present = model.presence(data.cohort.cases, **given)
+    assert {*rows} == {"image", "radiomics"}
+    for branch, values in rows.items():
+        assert np.array_equal(np.isnan(values).all(axis=1), ~present[branch])
+        assert np.array_equal(np.isnan(values).any(axis=1), ~present[branch])
+    inputs = model.assemble(data.cohort.cases, **given)
+    assert np.array_equal(rows["radiomics"][present["radiomics"]], inputs.radiomics[present["radiomics"]])
+    backbone = model.network.branches["image"].backbone
+    seen = present["image"].nonzero()[0]
+    alone = [model.image_rows([data.cohort.cases[row]], **given, accelerator="cpu")["image"][0] for row in seen[:3]]
+    assert rows["image"][seen[:3]] == pytest.approx(np.array(alone), abs=1e-5)
+    assert rows["image"].shape[1] == backbone.d_out
+
+
 def test_facts_say_what_was_looked_at(model: FittedModel) -> None:
     # Age, three shapes and grade; one training patient has no clinical row, and no column has a missing value in one.
     assert model.facts() == {

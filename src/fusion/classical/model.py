@@ -165,6 +165,14 @@ class ClassicalModel:
         asked = dict.fromkeys(BRANCH_OF[block] for block in self.entries)
         return {branch: np.array(found[branch], dtype=np.bool_) for branch in asked}
 
+    def image_rows(
+        self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str
+    ) -> dict[str, NDArray[np.float64]]:
+        """The standardized deep and radiomics features, before any is selected."""
+        sources = Sources(crops=crops, features=features, accelerator=accelerator)
+        seen = {name: entry for name, entry in self.entries.items() if name in ("deep", "radiomics")}
+        return {BRANCH_OF[name]: entry.block.transform(cases, sources) for name, entry in seen.items()}
+
     def predictions(self, cases: Sequence[Case], scores: Scores, *, fold: Fold | None) -> Predictions:
         """Scores as case-level ``Predictions``; with no fold given, every case is in the test part."""
         return case_predictions(

@@ -14,6 +14,7 @@ from torch import nn
 
 from fusion.errors import FusionError
 from fusion.explanation.coalitions import Floats
+from fusion.explanation.given_values import Given, beside, read_columns, read_features
 from fusion.explanation.shap_values import ShapTable, explain_inputs, spread_rows
 from fusion.imaging.store import Crops
 from fusion.models.branches import BRANCHES
@@ -81,7 +82,8 @@ def explain_network_inputs(
         **settings,
     )
     values, errors = (np.where(has[picks], of_all, np.nan) for of_all in (table.values, table.standard_error))
-    return replace(table, values=values, standard_error=errors)
+    given = stage.given(picked, features)
+    return replace(table, values=values, standard_error=errors, given=given)
 
 
 class _GivenImage:
@@ -111,8 +113,8 @@ class _GivenImage:
             replaced[id(branch)] = _with_features(branch, self._heard)
         # A copy in which these stand in the places of the branches; the backbone is not copied.
         self._network = copy.deepcopy(network, replaced)
-        features = [model.scaler.names[feature] for feature in self._heard.tolist()]
-        columns = encoder.columns if "clinical" in network.names else ()
+        self._features = features = [model.scaler.names[feature] for feature in self._heard.tolist()]
+        self._columns = columns = encoder.columns if "clinical" in network.names else ()
         self.names = (*features, *(column.name for column in columns))
         self.branches = ("radiomics",) * len(features) + ("clinical",) * len(columns)
         encoded = np.repeat(np.arange(len(columns)), [len(column.inputs) for column in columns]) + len(features)
@@ -124,6 +126,11 @@ class _GivenImage:
     def rows(self, inputs: Inputs) -> Floats:
         """(N, C) of cases."""
         return self._join(inputs.radiomics, inputs.clinical, embed_images(self._model, inputs), inputs.present)
+
+    def given(self, cases: Sequence[Case], features: FeatureTable) -> Given:
+        """What N cases had of the F inputs."""
+        own, columns = read_features(self._features, features, cases), read_columns(self._columns, cases)
+        return beside([("extracted", own), ("table", columns)], len(cases))
 
     def background(self, rows: Floats) -> Floats:
         """(B, C) of the model's training rows; with all branches and the mean image of ``rows``, to be ranked with."""

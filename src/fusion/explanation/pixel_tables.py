@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusion.explanation.lesion_share import REGIONS
 from fusion.explanation.overlay import Panel, write_panels
@@ -54,8 +53,7 @@ def write_pixels(
     images_dir: Path,
     explained: PixelExplanations,
     *,
-    probabilities: NDArray[np.float64],
-    label_names: tuple[str, ...],
+    captions: Sequence[str],
     crops: Crops,
 ) -> None:
     """Write ``pixels.csv`` (a row a case and method), ``pixel_checks.csv`` (a row a method), and ``<case_id>.png``.
@@ -64,15 +62,13 @@ def write_pixels(
         out_dir: Folder of the tables.
         images_dir: Folder of the pictures.
         explained: What is written.
-        probabilities: (N,) of the positive label, of the explained cases.
-        label_names: The positive one last.
+        captions: (N,) of the pictures of the explained cases.
         crops: That hold the cases.
     """
     write_rows(out_dir / CASES, _CASES_HEADER, _case_rows(explained))
     write_rows(out_dir / CHECKS, _CHECKS_HEADER, _check_rows(explained))
-    for row, (case, probability) in enumerate(zip(explained.cases, probabilities.tolist(), strict=True)):
+    for row, (case, caption) in enumerate(zip(explained.cases, captions, strict=True)):
         image, mask = crops.array[crops.index(case.case_id)]
-        truth = "outcome unknown" if case.label is None else f"outcome {case.label}"
         write_overlay_thumbnail(
             images_dir.parent / "thumbnails" / "overlays",
             case.case_id,
@@ -87,8 +83,8 @@ def write_pixels(
             image=np.array(image),
             mask=np.array(mask),
             panels=[_panel(method, explained, row) for method in explained.maps],
-            positive=label_names[-1],
-            caption=f"{truth[0].upper()}{truth[1:]}, probability of {label_names[-1]} {probability:.2f}",
+            positive=explained.positive,
+            caption=caption,
         )
 
 

@@ -52,6 +52,7 @@ class PixelExplanations:
         cases: N of them.
         rows: (N,) of the cases among those that were to be explained.
         fold: Number of the model's fold.
+        positive: Label that attributions above 0 speak for.
         maps: By method, N of them.
         verdicts: By method, over the cases.
         bars: That the verdicts were given by.
@@ -60,6 +61,7 @@ class PixelExplanations:
     cases: tuple[Case, ...]
     rows: tuple[int, ...]
     fold: int
+    positive: str
     maps: Mapping[str, tuple[PixelMap, ...]]
     verdicts: Mapping[str, Verdict]
     bars: Mapping[str, float]
@@ -102,6 +104,7 @@ def explain_pixels(
         cases=pictured,
         rows=rows,
         fold=model.fold,
+        positive=model.label_names[-1],
         maps={
             method: tuple(
                 PixelMap(values=values, share=lesion_share(values, mask, ring=settings["ring"]), checks=check)

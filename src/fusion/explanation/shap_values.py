@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.explanation.coalitions import Floats, coalitions, shapley_values
+from fusion.explanation.given_values import Given
 from fusion.runs.tables import write_rows
 
 Method = Literal["linear", "trees", "coalitions", "permutations"]
 Unit = Literal["logit", "probability"]
 _HEADER = ("case_id", "fold", "name", "value", "completeness_error", "unit", "standard_error", "method")
+_GIVEN_HEADER = ("scale", "given")
 # Beyond this many log-odds a float64 probability is 0 or 1, and has no log-odds.
 _MOST_LOG_ODDS = 36.0
 _CHUNK_ELEMENTS = 4_000_000
@@ -52,6 +54,7 @@ class ShapTable:
             ``permutations``, which is an estimate.
         standard_error: (N, F) of an estimate, in ``unit``: what other permutations would change; 0 where exact, NaN
             where there was but one permutation. What other background rows would change is not in it.
+        given: What the cases had of the inputs, (N, F) too; None where nobody looked it up.
     """
 
     case_ids: tuple[str, ...]
@@ -61,12 +64,15 @@ class ShapTable:
     unit: Unit
     method: Method
     standard_error: Floats = field(repr=False)
+    given: Given | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.names))
         shapes = {self.values.shape, self.standard_error.shape}
         if shapes != {expected} or self.completeness_error.shape != expected[:1]:
             raise ValueError(f"SHAP values are {self.values.shape}, ids and names ask for {expected}")
+        if self.given is not None and (self.given.texts.shape, len(self.given.scales)) != (expected, expected[1]):
+            raise ValueError(f"given values are {self.given.texts.shape}, ids and names ask for {expected}")
 
 
 def explain_inputs(
@@ -151,16 +157,24 @@ def spread_rows(outputs: Floats, n_rows: int) -> NDArray[np.intp]:
 def write_inputs(path: Path, table: ShapTable, fold: int) -> None:
     """Write ``inputs.csv`` of a fold: a row per case and input that it has; an unknown standard error is empty."""
     numbers = (table.values.tolist(), table.completeness_error.tolist(), table.standard_error.tolist())
+    of_cases = zip(table.case_ids, *numbers, _given_cells(table), strict=True)
     write_rows(
         path,
-        _HEADER,
+        _HEADER if table.given is None else (*_HEADER, *_GIVEN_HEADER),
         (
-            (case_id, fold, name, value, unexplained, table.unit, "" if math.isnan(error) else error, table.method)
-            for case_id, values, unexplained, errors in zip(table.case_ids, *numbers, strict=True)
-            for name, value, error in zip(table.names, values, errors, strict=True)
+            (case_id, fold, name, value, off, table.unit, "" if math.isnan(error) else error, table.method, *given)
+            for case_id, values, off, errors, cells in of_cases
+            for name, value, error, given in zip(table.names, values, errors, cells, strict=True)
             if not math.isnan(value)
         ),
     )
+
+
+def _given_cells(table: ShapTable) -> list[list[tuple[str, ...]]]:
+    """(N, F) cells below ``_GIVEN_HEADER``; none where nobody looked them up."""
+    if table.given is None:
+        return [[()] * len(table.names) for _ in table.case_ids]
+    return [list(zip(table.given.scales, texts, strict=True)) for texts in table.given.texts.tolist()]
 
 
 def _check_shapes(owners: NDArray[np.intp], background: Floats, rows: Floats, case_ids: Sequence[str]) -> None:

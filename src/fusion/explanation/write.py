@@ -35,6 +35,7 @@ def write_explanations(
     model: Model,
     cases: Sequence[Case],
     probabilities: NDArray[np.float64],
+    pictured: Sequence[int],
     crops: Crops,
     features: FeatureTable,
     settings: Mapping[str, Any],
@@ -51,7 +52,8 @@ def write_explanations(
         images_dir: Folder of the pictures.
         model: Fitted.
         cases: N cases to choose from.
-        probabilities: (N,) of the positive label.
+        probabilities: (N,) of the positive label, as reported: by the model, or by several together.
+        pictured: Rows of the cases whose pixels may be explained.
         crops, features: That hold the cases.
         settings: ``conf/explain``.
     """
@@ -60,7 +62,9 @@ def write_explanations(
     if isinstance(model, ClassicalModel):
         _explain_classical(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
     elif isinstance(model, FittedModel):
-        _explain_branches(out_dir, images_dir, model, cases, probabilities, crops, features, settings)
+        rows = [pictured[place] for place in spread_cases(probabilities[list(pictured)], settings["n_cases"])]
+        picked = [cases[row] for row in rows]
+        _explain_pixels(out_dir, images_dir, model, picked, probabilities[rows], crops, features, settings)
         inputs = model.assemble(cases, crops=crops, features=features)
         write_branch_values(out_dir / "shapley.csv", explain_network_branches(model, inputs), model.fold)
         table = explain_network_inputs(
@@ -80,18 +84,17 @@ def _explain_classical(
         write_inputs(out_dir / "inputs.csv", table, model.fold)
 
 
-def _explain_branches(
+def _explain_pixels(
     out_dir: Path,
     images_dir: Path,
     model: FittedModel,
-    cases: Sequence[Case],
+    picked: Sequence[Case],
     probabilities: NDArray[np.float64],
     crops: Crops,
     features: FeatureTable,
     settings: Mapping[str, Any],
 ) -> None:
-    picks, pixels = spread_cases(probabilities, settings["n_cases"]), settings["pixels"]
-    picked = [cases[row] for row in picks]
+    pixels = settings["pixels"]
     explanation = explain_within(
         model,
         model.assemble(picked, crops=crops, features=features),
@@ -105,8 +108,21 @@ def _explain_branches(
             write_rows(out_dir / f"{attribution.branch}.csv", _HEADER, _rows(attribution, model.fold))
     found = explain_pixels(model, picked, gradients=explanation, crops=crops, features=features, settings=pixels)
     if found is not None:
-        shown = probabilities[picks][list(found.rows)]
-        write_pixels(out_dir, images_dir, found, probabilities=shown, label_names=model.label_names, crops=crops)
+        own = model.score_cases(found.cases, crops=crops, features=features, accelerator="cpu").probabilities[:, -1]
+        captions = [
+            _caption(case, positive=model.label_names[-1], reported=reported, own=alone, fold=model.fold)
+            for case, reported, alone in zip(found.cases, probabilities[list(found.rows)], own, strict=True)
+        ]
+        write_pixels(out_dir, images_dir, found, captions=captions, crops=crops)
+
+
+def _caption(case: Case, *, positive: str, reported: float, own: float, fold: int) -> str:
+    outcome = "Outcome unknown" if case.label is None else f"Outcome {case.label}"
+    caption = f"{outcome}, probability of {positive} {reported:.2f}"
+    if f"{own:.2f}" == f"{reported:.2f}":
+        return caption
+    # Several models were averaged, of which one is explained.
+    return f"{caption}; by the model of fold {fold}, which is explained, {own:.2f}"
 
 
 def _rows(attribution: Attribution, fold: int) -> Iterator[tuple[object, ...]]:

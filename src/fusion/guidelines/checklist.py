@@ -106,6 +106,11 @@ def guideline_summary(run_dir: Path) -> list[Checklist]:
     return answer_all(read_run(run_dir), study_of(run_dir))
 
 
+def as_plain(checklists: Sequence[Checklist]) -> dict[str, Any]:
+    """Plain content by name of the guideline: of ``checklist.json``, and what the run's report takes."""
+    return {checklist.guideline.name: checklist.as_json() for checklist in checklists}
+
+
 def study_of(run_dir: Path) -> Study:
     """What ``study.yaml`` of the run folder says; nothing where there is none."""
     path = run_dir / STUDY_FILE

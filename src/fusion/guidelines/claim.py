@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from fusion.storage import read_yaml
 
 
 class Evidence(NamedTuple):
     """A place in a run folder.
 
     Attributes:
-        file: Relative to the run folder, e.g. ``metrics.json``.
+        file: Relative to the run folder, e.g. ``metrics.json``; or a folder in it that holds something.
         key: A key in it (``test.auc``), or a column of a table; None where the file as a whole is meant.
     """
 
@@ -62,6 +62,8 @@ class Places:
     def hold(self, evidence: Evidence) -> bool:
         """Whether the file is there and, where a key is named, has it."""
         path = self._run_dir / evidence.file
+        if path.is_dir():
+            return evidence.key is None and any(path.iterdir())
         if not path.is_file():
             return False
         if evidence.key is None:
@@ -92,10 +94,11 @@ def fact(*claims: Claim | None, met: bool | None = None) -> Fact:
 
 
 def _content(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
     if path.suffix == ".csv":
-        return next(csv.reader(text.splitlines()), [])
-    return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        with path.open(newline="", encoding="utf-8") as stream:
+            return next(csv.reader(stream), [])
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else read_yaml(text)
 
 
 def _has(content: Any, keys: list[str], *, is_table: bool) -> bool:

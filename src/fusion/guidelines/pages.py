@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import fusion.report
-from fusion.guidelines.checklist import STATUSES, Checklist
+from fusion.guidelines.checklist import STATUSES, Checklist, as_plain
 from fusion.guidelines.model_card import CITATION, Section
 from fusion.report.html import page_environment
 
@@ -21,7 +21,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~#])")
 
 def checklist_page(checklists: Sequence[Checklist], *, title: str) -> str:
     """One self-contained HTML page; no request leaves it."""
-    return _html().get_template("checklist.html.j2").render(checklists=checklists, title=title, statuses=STATUSES)
+    return _html().get_template("checklist.html.j2").render(guidelines=as_plain(checklists), title=title)
 
 
 def checklist_markdown(checklists: Sequence[Checklist], *, title: str) -> str:

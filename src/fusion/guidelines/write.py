@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from fusion.guidelines.checklist import Checklist, answer_all, study_of
+from fusion.guidelines.checklist import Checklist, answer_all, as_plain, study_of
 from fusion.guidelines.model_card import model_card
 from fusion.guidelines.pages import card_markdown, card_page, checklist_markdown, checklist_page
 from fusion.guidelines.study import STUDY_FILE, Study, read_study
@@ -49,8 +49,7 @@ def _keep(study: Path, run_dir: Path) -> Study:
 
 
 def _write_checklists(folder: Path, checklists: Sequence[Checklist], *, title: str) -> None:
-    content = {checklist.guideline.name: checklist.as_json() for checklist in checklists}
-    write_json(folder / "checklist.json", {"run": title, "guidelines": content})
+    write_json(folder / "checklist.json", {"run": title, "guidelines": as_plain(checklists)})
     _write_text(folder / "checklist.html", checklist_page(checklists, title=title))
     _write_text(folder / "checklist.md", checklist_markdown(checklists, title=title))
     write_word(folder / "checklist.docx", checklists, title=title)

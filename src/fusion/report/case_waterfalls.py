@@ -10,6 +10,7 @@ import pandas as pd
 
 from fusion.explanation.branch_table import BRANCHES
 from fusion.explanation.feature_names import describe
+from fusion.records import Predictions
 from fusion.report.run_folder import FinishedRun
 from fusion.report.waterfall import Waterfall, waterfall
 
@@ -31,9 +32,10 @@ def input_waterfalls(run: FinishedRun) -> dict[str, Waterfall]:
     An input that the model of a fold does not use has moved nothing there, and counts 0.
     """
     table = run.attributions.get("inputs")
-    if table is None or run.cases is None:
+    cases = run.by_fold or run.cases
+    if table is None or cases is None:
         return {}
-    probabilities = _probabilities(run)
+    probabilities = _probabilities(cases)
     names = {str(name): str(words) for name in table["name"].unique() if (words := describe(str(name)))}
     found = {}
     for case_id, rows in table.groupby("case_id", sort=False):
@@ -99,10 +101,8 @@ def _disagreement(rows: pd.DataFrame) -> list[str]:
     return [f"The branch with the largest gate is not the one that moved the probability most{where}."]
 
 
-def _probabilities(run: FinishedRun) -> dict[tuple[str, int], float]:
+def _probabilities(cases: Predictions) -> dict[tuple[str, int], float]:
     """Of the positive label, by case and fold that tested it."""
-    cases = run.cases
-    assert cases is not None
     assert cases.case_ids is not None
     rows: Any = zip(cases.case_ids, cases.folds, cases.parts, cases.probabilities[:, -1].tolist(), strict=True)
     return {(case_id, fold): probability for case_id, fold, part, probability in rows if part == "test"}

@@ -44,10 +44,10 @@ def _sentences(run: FinishedRun, summary: dict[str, Any] | None) -> Iterator[str
                 "The network was never trained to do without a branch (model.branch_dropout=0): what it says of a "
                 "patient who lacks one is a guess, and so are these values."
             )
-        if run.n_folds > 1:
+        if run.n_models > 1:
             yield f"Branches: {_as_clause(branch_agreement(run.shapley)['verdict'])}"
     inputs = run.attributions.get("inputs")
-    if inputs is not None and run.n_folds > 1:
+    if inputs is not None and run.n_models > 1:
         yield f"Inputs: {_as_clause(input_agreement(inputs)['verdict'])}"
 
 

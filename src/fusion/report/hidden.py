@@ -11,10 +11,16 @@ from urllib.parse import quote, unquote
 
 from fusion.runs.pseudonyms import Naming
 from fusion.runs.tables import read_rows, write_rows
+from fusion.storage import read_yaml, write_yaml
 
 # Columns of ids, with their kind.
 _IDS = {"patient_id": "patient", "case_id": "case"}
-_FACTS = ("config.yaml", "manifest.json", "metrics.json", "study.yaml", "fold_*/fold.json")
+_CONFIG = "config.yaml"
+# They hold counts and settings, and name nobody.
+_FACTS = (
+    *("study.yaml", "manifest.json", "metrics.json", "fold_*/fold.json"),
+    *("table_one.json", "patient_flow.json", "applicability.json"),
+)
 _TABLES = ("*.csv", "attributions/*.csv")
 # Named after their case.
 _IMAGES = ("attributions/images/*.png", "attributions/thumbnails/*.webp", "attributions/thumbnails/overlays/*.webp")
@@ -32,6 +38,7 @@ def hidden_copy(run_dir: Path, naming: Naming) -> Iterator[Path]:
     """
     with TemporaryDirectory() as place:
         copy = Path(place) / run_dir.name
+        _rename_in_config(run_dir / _CONFIG, copy / _CONFIG, naming)
         for source in _matches(run_dir, _FACTS):
             _copy(source, copy / source.relative_to(run_dir))
         for source in _matches(run_dir, _TABLES):
@@ -49,6 +56,18 @@ def _matches(run_dir: Path, patterns: tuple[str, ...]) -> list[Path]:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
+
+
+def _rename_in_config(source: Path, target: Path, naming: Naming) -> None:
+    """Rows may be excluded by their ids."""
+    config = read_yaml(source.read_text(encoding="utf-8"))
+    cohort = config["cohort"]
+    for kind, key in (("case", "key"), ("patient", "patient")):
+        column = cohort.get(key)
+        if words := (cohort.get("exclude") or {}).get(column):
+            cohort["exclude"][column] = [naming(kind, str(word)) for word in words]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(write_yaml(config), encoding="utf-8")
 
 
 def _rename_in_table(source: Path, target: Path, naming: Naming) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from fusion.records import Predictions
@@ -45,6 +45,7 @@ from fusion.runs.pseudonyms import Naming
 from fusion.storage import atomic_path
 
 _TEMPLATE = "template.html.j2"
+_PAGE = "report.html"
 _SCRIPT = "page.js"
 _N_MISTAKES = 10
 _N_OVERLAYS = 24
@@ -58,7 +59,7 @@ class Overlay(NamedTuple):
     caption: str
 
 
-def write_report(run_dir: Path, *, naming: Naming | None = None) -> Path:
+def write_report(run_dir: Path, *, naming: Naming | None = None, guidelines: Mapping[str, Any] | None = None) -> Path:
     """Write ``figures/`` and ``report.html`` of a finished run; no request leaves the page.
 
     Args:
@@ -66,6 +67,8 @@ def write_report(run_dir: Path, *, naming: Naming | None = None) -> Path:
             the page says what is missing.
         naming: What patients and cases are called in the figures and on the page; None: what they are called in the
             run.
+        guidelines: By name of a guideline its items with their answers, as in ``checklist.json``; they name no
+            patient. None or none: the page has no part of it.
 
     Returns:
         The path of the page.
@@ -73,26 +76,47 @@ def write_report(run_dir: Path, *, naming: Naming | None = None) -> Path:
     Raises:
         InputError: With every file that is missing or unreadable.
     """
+    return write_page(run_dir, naming=naming, render=lambda run: _render(run, guidelines))
+
+
+def write_page(run_dir: Path, *, naming: Naming | None, render: Callable[[FinishedRun], str]) -> Path:
+    """Write ``figures/`` and ``report.html``, of the folder or of a copy of it in which ids have other names.
+
+    Args:
+        run_dir, naming: As of ``write_report``.
+        render: Writes the figures of what was read, and returns the page.
+
+    Raises:
+        InputError: With every file that is missing or unreadable.
+    """
+    # Before there is a copy, so that what is wrong with the folder is told with the folder's own name.
+    run = read_run(run_dir)
     if naming is None:
-        return _write(read_run(run_dir))
-    # Before the copy, so that what is wrong with the folder is told with the folder's own name.
-    read_run(run_dir)
+        return _write(run_dir, render(run))
     with hidden_copy(run_dir, naming) as copy:
-        page = _write(read_run(copy))
+        page = render(read_run(copy))
         shutil.rmtree(run_dir / "figures", ignore_errors=True)
-        for source in (page, *(copy / "figures").rglob("*.*")):
+        for source in (copy / "figures").rglob("*.*"):
             with atomic_path(run_dir / source.relative_to(copy)) as temporary:
                 shutil.copyfile(source, temporary)
-    return run_dir / page.name
+    return _write(run_dir, page)
 
 
-def _write(run: FinishedRun) -> Path:
-    environment = page_environment(percent=_percent, p_value=_p_value, reader_name=reader_name)
-    page = environment.get_template(_TEMPLATE).render(_context(run, write_figures(run)))
-    path = run.path / "report.html"
+def _write(run_dir: Path, page: str) -> Path:
+    path = run_dir / _PAGE
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _render(run: FinishedRun, guidelines: Mapping[str, Any] | None) -> str:
+    drawings = write_figures(run)
+    return report_template(_TEMPLATE).render({**page_context(run, drawings), **_context(run), "guidelines": guidelines})
+
+
+def report_template(name: str) -> Template:
+    """Of a page that shows patients."""
+    return page_environment(percent=_percent, p_value=_p_value, reader_name=reader_name).get_template(name)
 
 
 def inline_svg(drawing: Drawing) -> Markup:
@@ -122,7 +146,8 @@ def page_environment(**filters: Callable[..., str]) -> Environment:
     return environment
 
 
-def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
+def page_context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any]:
+    """What a page of a run shows, and one of its application to other patients as well."""
     # Under repeated cross-validation a patient may be mistaken several times; the worst one is shown.
     mistakes = list({mistake.patient_id: mistake for mistake in reversed(worst_mistakes(run))}.values())[::-1]
     of_readers, script = reader_tables(run), _script()
@@ -134,12 +159,9 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "run": run,
         "metrics": run.metrics,
         "manifest": run.manifest,
-        "title": run.config.get("name") or run.path.name,
         "cohort": run.config["cohort"].get("name") or "unnamed",
-        "facts": _facts(run),
         "positive": run.patients.label_names[-1],
         "others": " or ".join(run.patients.label_names[:-1]),
-        "of_whom": of_whom(run),
         "certainty": certainty(run),
         "failures": failures(run, judged),
         "patients": patients,
@@ -154,20 +176,11 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "drawings": drawings,
         "warnings": warnings(run),
         "limitations": limitations(run),
-        "part_tables": part_tables(run),
-        "center_tables": center_tables(run),
         "operating_point_tables": operating_point_tables(run),
         "reader_tables": of_readers,
         "reader_directions": direction_text(of_readers),
         "inner_text": inner_text(run),
-        "methods": methods(run),
-        "recipe": recipe(run),
-        "alone_caption": alone_caption(run) if run.metrics.get("branches") and run.metrics.get("test") else None,
         "explained": explained(run),
-        "table_one": table_one_tables(run.table_one),
-        "tests": TESTS,
-        "flow_sentences": flow_sentences(run.flow, label_names=run.patients.label_names) if run.flow else [],
-        "flow_groups": flow_groups(run.flow, label_names=run.patients.label_names) if run.flow else [],
         "published": _published(run),
         "random_start": RANDOM_START if starts_at_random(run) else None,
         "mistakes": mistakes[:_N_MISTAKES],
@@ -177,6 +190,26 @@ def _context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str, Any
         "is_left_out": isinstance(split, Mapping) and split.get("name") == "leave_one_center_out",
         "overlays": _overlays(run, pictures),
         "config_text": yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
+    }
+
+
+def _context(run: FinishedRun) -> dict[str, Any]:
+    label_names = run.patients.label_names
+    return {
+        "title": run.config.get("name") or run.path.name,
+        "facts": _facts(run),
+        "of_whom": of_whom(run),
+        "whom": "whom their model had never seen",
+        "told_by": "the fused model" if run.is_fused and not run.is_classical else "the model",
+        "part_tables": part_tables(run),
+        "center_tables": center_tables(run),
+        "methods": methods(run),
+        "recipe": recipe(run),
+        "alone_caption": alone_caption(run) if run.metrics.get("branches") and run.metrics.get("test") else None,
+        "table_one": table_one_tables(run.table_one),
+        "tests": TESTS,
+        "flow_sentences": flow_sentences(run.flow, label_names=label_names) if run.flow else [],
+        "flow_groups": flow_groups(run.flow, label_names=label_names) if run.flow else [],
     }
 
 

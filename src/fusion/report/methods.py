@@ -43,6 +43,34 @@ def methods(run: FinishedRun) -> list[str]:
     return [sentence for stage in stages for sentence in stage(run)]
 
 
+def applied_methods(run: FinishedRun) -> list[str]:
+    """How a run was applied to other patients, likewise."""
+    stages = (_applied, _image, _radiomics, _head, _calibration, _thresholds, _distances, _intervals)
+    return [sentence for stage in stages for sentence in stage(run)]
+
+
+def _applied(run: FinishedRun) -> Iterator[str]:
+    trained_on, n_models = run.config["applied"]["cohort"], run.n_models
+    one = n_models == 1
+    yield (
+        f"{'The model' if one else f'The {n_models} models'} of a run on the cohort “{trained_on}” (split sha256 "
+        f"{run.manifest['split_sha256'][:_N_HASH]}…) {'was' if one else 'were'} applied as trained: preprocessing, "
+        "calibration and thresholds had been frozen, and nothing was fitted to the patients here. "
+        f"{'' if one else 'Probabilities and thresholds are the means over the models. '}A patient’s probability is "
+        "the mean over the images."
+    )
+
+
+def _distances(run: FinishedRun) -> Iterator[str]:
+    if run.distances is not None:
+        yield (
+            "How far an image lies from those of training was measured as Mahalanobis’ distance (Lee et al., NeurIPS "
+            "2018) from the training cases of each model, with the covariance of probabilistic principal components "
+            "(Tipping & Bishop, J R Stat Soc B 1999;61:611), and ranked among cases of the training cohort that the "
+            f"{'distance' if run.is_classical else 'model'} was not fitted to."
+        )
+
+
 def starts_at_random(run: FinishedRun) -> bool:
     """Whether there is an image branch, and it had no pretrained weights."""
     backbone = run.config.get("backbone")
@@ -70,6 +98,8 @@ def folds_text(run: FinishedRun) -> str:
         return "one division"
     missing = f" of {n_planned}" if n_finished < n_planned else ""
     split = run.config.get("split")
+    if isinstance(split, Mapping) and split.get("name") == "holdout":
+        return f"{n_finished}{missing} random divisions, each for itself"
     repeats = split.get("n_repeats") if isinstance(split, Mapping) else None
     times = f" ({split['n_folds']} folds, {repeats} times)" if isinstance(split, Mapping) and repeats else ""
     return f"{n_finished}{missing} folds{times}"

@@ -20,7 +20,18 @@ from fusion.runs.model import is_classical
 _PREFIX = "prob_"
 # Blocks that pass the filters; the others are too few to need any.
 FILTERED = frozenset({"radiomics", "deep"})
-_NUMBERS = ("weight", "value", "coefficient", "frequency", "lambda", "deviance", "error", "n_nonzero", "used")
+_NUMBERS = (
+    "weight",
+    "value",
+    "coefficient",
+    "frequency",
+    "lambda",
+    "deviance",
+    "error",
+    "n_nonzero",
+    "used",
+    "percentile",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +46,8 @@ class FinishedRun:
         features: Columns ``fold, feature, weight``; None where the run has none.
         gates: Of ``attributions/branches.csv``; None where the run has none.
         attributions: By branch of the network, columns ``case_id, fold, name, value``; of either kind of model
-            ``inputs``, SHAP values with their ``unit``; only those that the run has.
+            ``inputs``, SHAP values with their ``unit`` and, but for older runs, what the case had, ``scale, given``;
+            only those that the run has.
         overlays: By case id.
         chosen: By fold, the values of the grid that were chosen in it; only folds that had a grid.
         calibrations: By fold, the state of its calibration; only folds that recorded one.
@@ -45,6 +57,10 @@ class FinishedRun:
         lasso_cv: Columns ``fold, stage, lambda, deviance, error, n_nonzero, chosen, used``; None likewise.
         lasso_path: Columns ``fold, stage, lambda, feature, coefficient``; None likewise.
         nomogram: Columns ``fold, variable, label, value``; None where the model adds up nothing.
+        flow, table_one: Of ``patient_flow.json`` and ``table_one.json``; None where the run has none.
+        applicability: Of ``applicability.json``: what a prediction did without; None of a run of train.py.
+        distances: Of ``distances.csv`` of a prediction, columns ``case_id, fold, branch, percentile``; None likewise.
+        by_fold: Of ``predictions_folds.csv`` of a prediction, what each fold's model says; None likewise.
         candidates: By fold, the features that the model has looked at, by block; only folds that recorded them.
         final_inputs: By fold, names of what the final stage of a classical model takes, which may be nothing; only
             folds that recorded them.
@@ -72,11 +88,19 @@ class FinishedRun:
     shapley: pd.DataFrame | None
     pixel_checks: pd.DataFrame | None
     flow: Mapping[str, Any] | None
+    applicability: Mapping[str, Any] | None
+    distances: pd.DataFrame | None
+    by_fold: Predictions | None
     table_one: Mapping[str, Any] | None
     candidates: Mapping[int, Mapping[str, int]]
     final_inputs: Mapping[int, Sequence[str]]
     classifiers: Mapping[int, Mapping[str, Any]]
     weights: Mapping[int, Mapping[str, float]]
+
+    @property
+    def n_models(self) -> int:
+        """Models of folds: each tested other patients, or in a prediction all of them."""
+        return self.n_folds if self.by_fold is None else len(set(self.by_fold.folds))
 
     @property
     def test(self) -> Predictions:
@@ -227,6 +251,9 @@ def read_run(run_dir: Path) -> FinishedRun:
         "shapley": read("attributions/shapley.csv", _read_shapley),
         "pixel_checks": read("attributions/pixel_checks.csv", _table("fold", "method", "n_cases", "verdict")),
         "flow": read("patient_flow.json", _read_json),
+        "applicability": read("applicability.json", _read_json),
+        "distances": read("distances.csv", _table("case_id", "patient_id", "fold", "branch", "percentile")),
+        "by_fold": read("predictions_folds.csv", read_predictions),
         "table_one": read("table_one.json", _read_json),
     }
     columns = ("case_id", "fold", "name", "value")

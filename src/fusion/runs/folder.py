@@ -26,8 +26,10 @@ _HEADER = """\
 LAST_OF_FOLD = "predictions_cases.csv"
 # Predictions of training patients that the calibration and the thresholds were chosen on.
 INNER = "predictions_inner.csv"
-# What the explanations of a fold leave, without the suffix.
-_OF_EXPLANATIONS = ("branches", "radiomics", "clinical", "inputs", "shapley", "pixels", "pixel_checks")
+# What the explanations of a model leave.
+OF_EXPLANATIONS = (
+    *("branches.csv", "radiomics.csv", "clinical.csv", "inputs.csv", "shapley.csv", "pixels.csv", "pixel_checks.csv"),
+)
 # What a classical model's selections leave; the network has none.
 _OF_SELECTION = ("selection.csv", "lasso_cv.csv", "lasso_path.csv", "nomogram.csv")
 # What a process does of the run, and not what the run is.
@@ -216,7 +218,7 @@ class RunFolder:
             INNER: self.path / INNER,
             "tuning.csv": self.path / "tuning.csv",
             "stability.csv": self.path / "stability.csv",
-            **{f"{name}.csv": self.path / "attributions" / f"{name}.csv" for name in _OF_EXPLANATIONS},
+            **{name: self.path / "attributions" / name for name in OF_EXPLANATIONS},
             **{name: self.path / name for name in _OF_SELECTION},
         }
         for name, target in targets.items():

@@ -120,8 +120,11 @@ def count_labels(cohort: Cohort, folds: Sequence[Fold]) -> dict[str, int]:
 
 def _holdout(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:
     everyone = frozenset(cohort.patients)
-    test = draw_fraction(spread_order(cohort, sorted(everyone), rng), split["test_fraction"], rng)
-    return [(everyone - test, None, test)]
+    tests = [
+        draw_fraction(spread_order(cohort, sorted(everyone), rng), split["test_fraction"], rng)
+        for _ in range(split["n_divisions"])
+    ]
+    return [(everyone - test, None, test) for test in tests]
 
 
 def _kfold(cohort: Cohort, split: Mapping[str, Any], rng: np.random.Generator) -> list[Division]:
@@ -240,6 +243,7 @@ _REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "test_fraction": ("a number between 0 and 1", _is_fraction),
     "n_folds": ("a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
     "n_repeats": ("a whole number from 2", lambda value: isinstance(value, int) and value >= 2),
+    "n_divisions": ("a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
     "n_inner_folds": ("a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
     "train": ("a list of centers, e.g. [a,b]", _is_list),
     "test": ("a list of centers, e.g. [a,b]", _is_list),

@@ -15,6 +15,8 @@ from fusion.sweeps.records import ENDED_WELL, JobRecord, read_record
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_DIVISIONS = "split.n_divisions="
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -91,3 +93,35 @@ class Job:
         stages = json.loads(path.read_text()).get("stages", {}) if path.is_file() else {}
         own = f"fold_{'*' if fold == 'all' else fold}"
         return {name: stage["seconds"] for name, stage in stages.items() if fnmatch(name, own)}
+
+
+def compose_jobs(
+    hydra_context: Any, config: DictConfig, overrides: Sequence[Sequence[str]], *, first: int
+) -> list[Job]:
+    """Compose the jobs of a sweep; a holdout is divided as often as they ask for folds of it.
+
+    Args:
+        hydra_context: Of Hydra.
+        config: Of the sweep.
+        overrides: Of each job.
+        first: Number of the first one.
+    """
+
+    def compose(number: int, added: Sequence[str]) -> Job:
+        return Job.compose(hydra_context, config, [*overrides[number], *added], number=first + number)
+
+    jobs = [compose(number, ()) for number in range(len(overrides))]
+    short = [number for number, job in enumerate(jobs) if _asks_beyond(job.composed)]
+    divided = [number for number, job in enumerate(jobs) if job.composed.split.name == "holdout"]
+    if not short or any(override.startswith(_DIVISIONS) for job in jobs for override in job.record.overrides):
+        return jobs
+    n_divisions = 1 + max(jobs[number].composed.fold for number in short)
+    print(f"split=holdout: {_DIVISIONS}{n_divisions}, as many as folds are asked for")
+    for number in divided:
+        jobs[number] = compose(number, (f"{_DIVISIONS}{n_divisions}",))
+    return jobs
+
+
+def _asks_beyond(composed: DictConfig) -> bool:
+    split, fold = composed.split, composed.fold
+    return split.name == "holdout" and isinstance(fold, int) and fold >= split.n_divisions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,21 +75,29 @@ def score_folds(
     return Predictions.concatenate(parts)
 
 
-def missing_inputs(models: Sequence[Model], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> list[str]:
-    """What the cohort lacks of what the models were trained with, in sentences."""
-    columns = {column.name for column in cohort.clinical_columns}
-    lacking = sorted({column.name for model in models for column in model.clinical_columns} - columns)
-    notes = [f"clinical columns of training that the cohort does not have: {', '.join(lacking)}"] if lacking else []
+def missing_inputs(models: Sequence[Model], cohort: Cohort, *, crops: Crops, features: FeatureTable) -> dict[str, Any]:
+    """What the cohort lacks of what the models were trained with.
+
+    Returns:
+        ``columns``: of the clinical columns of training ``absent``, names of those that the cohort does not have, and
+        ``missing``, by name of the others the cases without a value; ``branches``: by branch, the cases that are scored
+        without it by some model, or by all; ``n_cases``: in all.
+    """
+    trained = dict.fromkeys(column.name for model in models for column in model.clinical_columns)
+    shared = [name for name in trained if name in {column.name for column in cohort.clinical_columns}]
     absent: dict[str, NDArray[np.bool_]] = {}
     # A fold without a branch among its training patients has a model without it; another fold's may have it.
     for model in models:
         for name, present in model.presence(cohort.cases, crops=crops, features=features).items():
             absent[name] = absent.get(name, ~present) | ~present
-    for name, rows in absent.items():
-        n_absent = int(rows.sum())
-        if n_absent:
-            notes.append(f"{n_absent} of {len(cohort.cases)} cases are scored without the {name} branch")
-    return notes
+    return {
+        "n_cases": len(cohort.cases),
+        "columns": {
+            "absent": sorted(name for name in trained if name not in shared),
+            "missing": {name: sum(case.clinical.get(name) is None for case in cohort.cases) for name in shared},
+        },
+        "branches": {name: int(rows.sum()) for name, rows in absent.items()},
+    }
 
 
 def outcome_note(cohort: Cohort, model: Model) -> list[str]:

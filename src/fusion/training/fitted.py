@@ -149,6 +149,24 @@ class FittedModel:
         present = self.assemble(cases, crops=crops, features=features).present_in(self.network.names)
         return dict(zip(self.network.names, present.T, strict=True))
 
+    @torch.no_grad()
+    def image_rows(
+        self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str
+    ) -> dict[str, NDArray[np.float64]]:
+        """The backbone's pooled output, and the standardized radiomics features, those with a closed gate included."""
+        inputs, rows = self.assemble(cases, crops=crops, features=features), {}
+        if "image" in self.network.names:
+            device = scoring_device(accelerator)
+            backbone = self.network.to(device).eval().branches["image"].backbone
+            weights = np.ones(len(inputs), dtype=np.float32)
+            batches = make_loader(inputs, weights=weights, batch_size=_SCORING_BATCH, shuffle=False)
+            images = (self.network_inputs(Batch(*(tensor.to(device) for tensor in batch)))[0] for batch in batches)
+            rows["image"] = torch.cat([backbone(image).double().cpu() for image in images]).numpy()  # type: ignore[operator]
+        if "radiomics" in self.network.names:
+            rows["radiomics"] = inputs.radiomics.astype(np.float64)
+        has = {name: inputs.present_in([name]) for name in rows}
+        return {name: np.where(has[name], values, np.nan) for name, values in rows.items()}
+
     @property
     def heard(self) -> tuple[str, ...]:
         """The network's branches: each has an opinion of its own."""

@@ -66,6 +66,11 @@ class Model(Protocol):
     def presence(self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable) -> dict[str, NDArray[np.bool_]]:
         """(N,) by branch that the model has, whether each case has it."""
 
+    def image_rows(
+        self, cases: Sequence[Case], *, crops: Crops, features: FeatureTable, accelerator: str
+    ) -> dict[str, NDArray[np.float64]]:
+        """(N, D) by branch that sees the image: what the model makes of each; NaN where a case lacks the branch."""
+
     def predictions(self, cases: Sequence[Case], scores: Scores, *, fold: Fold | None) -> Predictions:
         """Scores as case-level ``Predictions``; with no fold given, every case is in the test part."""
 

@@ -34,13 +34,12 @@ class FusionLauncher(Launcher):
         from hydra.core.utils import setup_globals
 
         from fusion.entry import messages_for_people
-        from fusion.sweeps.job import Job
+        from fusion.sweeps.job import compose_jobs
         from fusion.sweeps.launching import run_jobs
 
         setup_globals()
         with messages_for_people():
-            numbered = enumerate(job_overrides, start=initial_job_idx)
-            jobs = [Job.compose(self.hydra_context, self.config, each, number=number) for number, each in numbered]
+            jobs = compose_jobs(self.hydra_context, self.config, job_overrides, first=initial_job_idx)
             records = run_jobs(jobs, self.runner(), stop_on_failure=self.config.sweep.stop_on_failure)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=record) for record in records]
 

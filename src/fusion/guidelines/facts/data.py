@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from fusion.audit.finding import counted
 from fusion.guidelines.claim import Claim, Evidence, Fact, fact, in_config, in_manifest, in_metrics
 from fusion.guidelines.facts.settings import (
     branches,
@@ -16,17 +18,24 @@ from fusion.guidelines.facts.settings import (
     value_at,
     values_text,
 )
+from fusion.report.flow import kept_without, labels_text
 from fusion.report.inner import listed
 from fusion.report.run_folder import FinishedRun
+from fusion.storage import file_digest
 
 # Of a split; others may stand beside them in the configuration and mean nothing.
 _OWN_SETTINGS = {
-    "holdout": ("test_fraction",),
+    "holdout": ("test_fraction", "n_divisions"),
     "kfold": ("n_folds",),
     "nested": ("n_folds",),
     "repeated_kfold": ("n_repeats", "n_folds"),
 }
 _PARTS = {"train": "training", "validation": "inner", "test": "test"}
+_FLOW = "patient_flow.json"
+_TABLE_ONE = "table_one.json"
+_SMALL_P = 0.05
+# Austin, Stat Med 2009;28:3083.
+_IMBALANCE = 0.1
 
 
 def source(run: FinishedRun) -> Fact:
@@ -53,9 +62,18 @@ def excluded(run: FinishedRun) -> Fact:
     cohort = run.config["cohort"]
     if "exclude" not in cohort:
         return fact()
-    rules = [f"{column} is {' or '.join(map(str, words))}" for column, words in cohort["exclude"].items()]
+    rules = [
+        f"{column} is {_words_text(run, column, list(map(str, words)))}" for column, words in cohort["exclude"].items()
+    ]
     text = f"Rows of the table were left out where {listed(rules)}." if rules else "No row of the table was left out."
     return fact(Claim(text, in_config("cohort.exclude")))
+
+
+def _words_text(run: FinishedRun, column: str, words: Sequence[str]) -> str:
+    """What leaves a row out; an answer names no patient and no case."""
+    if column in (setting(run, "cohort.key"), setting(run, "cohort.patient")):
+        return f"one of {counted(len(words), 'name')}"
+    return " or ".join(words)
 
 
 def outcome(run: FinishedRun) -> Fact:
@@ -99,7 +117,7 @@ def predictors(run: FinishedRun) -> Fact:
     )
     banned = setting(run, "cohort.banned")
     kept_out = banned and Claim(
-        f"Kept out, since they are known only afterwards: {listed(list(map(str, banned)))}.",
+        f"Banned from the inputs: {listed(list(map(str, banned)))}.",
         in_config("cohort.banned"),
     )
     return fact(used, kept_out or None, _reader(run))
@@ -171,25 +189,80 @@ def missing_data(run: FinishedRun) -> Fact:
 
 def _absent_text(run: FinishedRun) -> str:
     if not run.is_classical:
-        return "A patient without one of the branches is scored on the others, with a learned vector in its place."
+        dropout = setting(run, "model.branch_dropout")
+        trained = (
+            f"it was trained for that by leaving branches out at random (branch_dropout {dropout:g})"
+            if dropout
+            else "it was not trained for that (branch_dropout is 0)"
+        )
+        return f"A patient without one of the branches is scored by the network on the others; {trained}."
     if setting(run, "model.combine") == "mean":
         return "A patient without a block is scored by the weighted mean of the other blocks' scores."
     return "A patient without a block is scored with the training means in its place."
 
 
+def missing_values(run: FinishedRun) -> Fact:
+    """How many values are missing; half of it is no answer."""
+    if run.table_one is None or run.flow is None:
+        return fact()
+    return fact(_missing_by_column(run.table_one), _incomplete(run))
+
+
+def _missing_by_column(table_one: Mapping[str, Any]) -> Claim:
+    missing: dict[str, int] = {}
+    for variable in table_one["label"]["variables"]:
+        # An element of a set is missing where the set is.
+        missing[variable["name"].partition("=")[0]] = variable["all"]["missing"]
+    some = [f"{name} {count}" for name, count in missing.items() if count]
+    without = len(missing) - len(some)
+    complete = f"{counted(without, 'column')} without any" if some and without else ""
+    text = "; ".join(filter(None, (", ".join(some) or "none", complete)))
+    sentence = (
+        f"Patients with a missing value, of {table_one['patients']}: {text}."
+        if missing
+        else "The cohort names no clinical column that could miss a value."
+    )
+    return Claim(sentence, (Evidence(_TABLE_ONE, "label"),))
+
+
+def _incomplete(run: FinishedRun) -> Claim | None:
+    if run.flow is None:
+        return None
+    lacking = kept_without(run.flow)
+    text = f"Kept, though incomplete: {', '.join(lacking)}." if lacking else "No case lacks an input as a whole."
+    return Claim(text, (Evidence(_FLOW, "without"),))
+
+
 def flow(run: FinishedRun) -> Fact:
-    """How many patients are in which part."""
+    """How many rows became how many patients, and how many are in which part."""
     patients = run.patients
     labels = dict(zip(patients.patient_ids, patients.labels, strict=True))
     counts = {name: list(labels.values()).count(name) for name in patients.label_names}
     tested = len(set(run.test.patient_ids))
-    return fact(
-        Claim(
-            f"{len(labels)} patients were analyzed ({counts_text(counts)}); {tested} of them were test patients, each "
-            "scored by a model that had not seen them.",
-            (Evidence("predictions.csv", "part"),),
-        )
+    unseen = ", each scored by a model that had not seen them" if is_disjoint(run) else ""
+    analyzed = Claim(
+        f"{len(labels)} patients were analyzed ({counts_text(counts)}); {tested} of them were test patients{unseen}.",
+        (Evidence("predictions.csv", "part"),),
     )
+    return fact(*_rows(run), _incomplete(run), analyzed)
+
+
+def _rows(run: FinishedRun) -> Iterator[Claim]:
+    if run.flow is None:
+        return
+    out = [
+        f"{counted(each['rows'], 'row')} of {counted(each['patients'], 'patient')} where {each['column']} is "
+        f"{_words_text(run, each['column'], [each['word']])}"
+        for each in run.flow["excluded"]
+    ]
+    yield Claim(
+        f"The table has {counted(run.flow['rows'], 'row')}; {'left out: ' + '; '.join(out) if out else 'none left out'}"
+        f"; {counted(run.flow['cases'], 'case')} of {counted(run.flow['patients'], 'patient')} came into the run.",
+        tuple(Evidence(_FLOW, key) for key in ("rows", "excluded", "cases", "patients")),
+    )
+    if run.flow["unused"]:
+        text = f"In no part of the split, and not used: {labels_text(run.flow['unused'])}."
+        yield Claim(text, (Evidence(_FLOW, "unused"),))
 
 
 def parts(run: FinishedRun) -> Fact:
@@ -208,24 +281,62 @@ def parts(run: FinishedRun) -> Fact:
 
 
 def characteristics(run: FinishedRun) -> Fact:
-    """How the test patients are made up."""
-    subgroups = run.metrics.get("subgroups")
-    if not subgroups:
+    """Who the patients are."""
+    if run.table_one is None:
         return fact()
-    levels = sum(len(of) for of in subgroups.values())
+    variables = run.table_one["label"]["variables"]
+    if not variables:
+        text = "The run describes no patient beyond the outcome: the cohort names no clinical column."
+        return fact(Claim(text, (Evidence(_TABLE_ONE, "label"),)))
     return fact(
         Claim(
-            f"The test patients are counted by {levels} levels of {_columns_text(subgroups)}; the counts are under "
-            "subgroups in metrics.json.",
-            in_metrics("subgroups"),
+            f"table_one.json describes the {run.table_one['patients']} patients, in all and by label, by "
+            f"{_columns_text([each['name'] for each in variables])}, with values missing, a test and the standardized "
+            f"difference of each. {_differences_text(variables)}",
+            (Evidence(_TABLE_ONE, "label"),),
         )
     )
 
 
-def _columns_text(subgroups: Mapping[str, object]) -> str:
-    # One level of a set is one subgroup, `Signs=palpable`: too many to name them all.
-    names = list(dict.fromkeys(name.partition("=")[0] for name in subgroups))
-    return f"{'the clinical column' if len(names) == 1 else 'the clinical columns'} {listed(names)}"
+def part_differences(run: FinishedRun) -> Fact:
+    """In which characteristics training and test patients differ."""
+    if run.table_one is None:
+        return fact()
+    part, n = run.table_one["part"], run.table_one["n_folds"]
+    if part is None:
+        return fact(
+            Claim(
+                f"Training and test patients were not compared: each of the {n} folds has others, and who is tested "
+                "in one trains in another.",
+                (Evidence(_TABLE_ONE, "n_folds"), Evidence(_TABLE_ONE, "part")),
+            )
+        )
+    variables = part["variables"]
+    return fact(
+        Claim(
+            f"table_one.json compares training and test patients by "
+            f"{_columns_text([each['name'] for each in variables])}. {_differences_text(variables)}",
+            (Evidence(_TABLE_ONE, "part"),),
+        )
+    )
+
+
+def _differences_text(variables: Sequence[Mapping[str, Any]]) -> str:
+    """How many differ, and which one most."""
+    low = sum(each["p"] is not None and each["p"] < _SMALL_P for each in variables)
+    known = [each for each in variables if each["smd"] is not None]
+    high = sum(each["smd"] > _IMBALANCE for each in known)
+    most = max(known, key=lambda each: float(each["smd"]), default=None)
+    largest = "" if most is None else f" (largest: {most['name']}, {most['smd']:.2f})"
+    return (
+        f"Of {counted(len(variables), 'characteristic')} {low} have p below {_SMALL_P} (not corrected for their "
+        f"number), {high} a standardized difference above {_IMBALANCE}{largest}."
+    )
+
+
+def _columns_text(levels: Iterable[str]) -> str:
+    # An element of a set stands for itself, `Signs=palpable`: too many to name them all.
+    return listed(list(dict.fromkeys(name.partition("=")[0] for name in levels)))
 
 
 def sample_size(run: FinishedRun) -> Fact:
@@ -240,7 +351,8 @@ def sample_size(run: FinishedRun) -> Fact:
     enough = size["n_train"] >= required
     return fact(
         Claim(
-            f"The smallest training part has {size['n_train']} patients, {size['n_events']} of the rarer label, for "
+            f"The smallest training part, its inner part included, has {size['n_train']} patients, "
+            f"{size['n_events']} of the rarer label, for "
             f"{size['n_parameters']} candidate predictors; the criteria for a regression with as many (Riley et al., "
             f"BMJ 2020;368:m441) ask for {required}: {'reached' if enough else 'not reached'}. The run computed it "
             "itself; it says nothing of how the number of patients came about.",
@@ -261,17 +373,23 @@ def confounders(run: FinishedRun) -> Fact:
     return fact(harmonization_claim(run), probed or None, grouped or None)
 
 
-def harmonization_claim(run: FinishedRun) -> Claim | None:
+def harmonization(run: FinishedRun) -> Fact:
     """Whether centers were harmonized."""
-    harmonization = run.config.get("harmonization")
-    if not isinstance(harmonization, Mapping) or "radiomics" not in branches(run):
+    taken = branches(run)
+    return fact(_without(run, "radiomics") if taken and "radiomics" not in taken else harmonization_claim(run))
+
+
+def harmonization_claim(run: FinishedRun) -> Claim | None:
+    """Whether centers were harmonized; None where there are no radiomics features."""
+    settings = run.config.get("harmonization")
+    if not isinstance(settings, Mapping) or "radiomics" not in branches(run):
         return None
-    if harmonization["name"] == "none":
+    if settings["name"] == "none":
         text = "Features were not harmonized between the centers."
     else:
-        others = {key: value for key, value in harmonization.items() if key != "name"}
+        others = {key: value for key, value in settings.items() if key != "name"}
         text = (
-            f"Radiomics features were harmonized between the centers by {harmonization['name']} "
+            f"Radiomics features were harmonized between the centers by {settings['name']} "
             f"({values_text(others)}), fitted on the training part of each fold."
         )
     return Claim(text, in_config("harmonization.name"))
@@ -282,6 +400,10 @@ def split(run: FinishedRun) -> Fact:
     name, digest = setting(run, "split.name"), run.metrics.get("split_sha256")
     if name is None or digest is None:
         return fact()
+    path = run.path / "split.csv"
+    if path.is_file() and file_digest(path) != digest:
+        text = "split.csv is not the division that the figures are of: its sha256 is another one."
+        return fact(Claim(text, (*in_metrics("split_sha256"), Evidence("split.csv", "part"))), met=False)
     used = {key: setting(run, f"split.{key}") for key in (*_OWN_SETTINGS.get(name, ()), "n_inner_folds")}
     divided = Claim(
         f"Patients were divided by the split “{name}” ({values_text(used)}; seed {run.config.get('seed')}) before "
@@ -290,7 +412,7 @@ def split(run: FinishedRun) -> Fact:
     )
     unfinished = run.n_folds < run.n_planned_folds
     missing = Claim(f"The run is not finished: {run.n_folds} of {run.n_planned_folds} folds.", in_metrics("folds"))
-    return fact(divided, _spread(run), _level(run), missing if unfinished else None, met=_is_disjoint(run) or None)
+    return fact(divided, _spread(run), _level(run), missing if unfinished else None, met=is_disjoint(run) or None)
 
 
 def _spread(run: FinishedRun) -> Claim | None:
@@ -319,7 +441,7 @@ def level(run: FinishedRun) -> Fact:
 
 
 def _level(run: FinishedRun) -> Claim | None:
-    if not _is_disjoint(run):
+    if not is_disjoint(run):
         return None
     case_level = "" if run.cases is None else ", all images of a patient in the same part"
     # A given column may name the inner part; a classical model has none.
@@ -336,8 +458,8 @@ def _level(run: FinishedRun) -> Claim | None:
     )
 
 
-def _is_disjoint(run: FinishedRun) -> bool:
-    """Counted from the predictions, not taken from what was meant."""
+def is_disjoint(run: FinishedRun) -> bool:
+    """Whether the parts of a fold share no patient: counted from the predictions, not taken from what was meant."""
     tables = [run.patients, *([] if run.cases is None else [run.cases])]
     found = {row for table in tables for row in zip(table.folds, table.patient_ids, table.parts, strict=True)}
     return len(found) == len({(fold, patient) for fold, patient, _ in found})
@@ -349,10 +471,10 @@ def train_test(run: FinishedRun) -> Fact:
     if kind is None:
         return fact()
     texts = {
-        "same": "Training and test patients are rows of one table, under the same eligibility, outcome and predictor "
+        "same": "Training and test patients are rows of one table, under the same exclusions, outcome and predictor "
         "definitions; every center of the test patients also gave training patients.",
-        "unnamed": "Training and test patients are rows of one table, under the same eligibility, outcome and "
-        "predictor definitions; the table names no center.",
+        "unnamed": "Training and test patients are rows of one table, under the same exclusions, outcome and predictor "
+        "definitions; the table names no center.",
         "other": "Training and test patients are rows of one table, under the same outcome and predictor definitions; "
         "no center of the test patients gave training patients of the same fold.",
         "mixed": "Training and test patients are rows of one table, under the same outcome and predictor definitions; "
@@ -385,11 +507,14 @@ FACTS = (
     predictors,
     segmentation,
     missing_data,
+    missing_values,
     flow,
     parts,
     characteristics,
+    part_differences,
     sample_size,
     confounders,
+    harmonization,
     split,
     level,
     train_test,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fusion.audit.finding import counted
 from fusion.guidelines.claim import Claim, Evidence, Fact, fact, in_config, in_manifest, in_metrics
-from fusion.guidelines.facts.data import tested_on
+from fusion.guidelines.facts.data import is_disjoint, tested_on
 from fusion.guidelines.facts.settings import (
     counts_text,
     estimate_text,
@@ -22,6 +24,9 @@ from fusion.report.metric_names import in_order, metric_name
 from fusion.report.mistakes import worst_mistakes
 from fusion.report.run_folder import FinishedRun
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Of performance, what is quoted in a sentence; metrics.json has all.
 _QUOTED = (
     "auc",
@@ -35,6 +40,8 @@ _QUOTED = (
     "calibration_intercept",
     "calibration_slope",
 )
+_METHODS = {"grad_cam": "Grad-CAM"}
+_OTHER_PARTS = {"train": "training part", "validation": "inner part"}
 _CALIBRATION = ("calibration_intercept", "calibration_slope", "brier", "ece", "ici", "hosmer_lemeshow")
 
 
@@ -45,7 +52,7 @@ def testing(run: FinishedRun) -> Fact:
 
 def _tested(run: FinishedRun) -> Claim | None:
     name = setting(run, "split.name")
-    if name is None or not run.test.patient_ids:
+    if name is None or not run.test.patient_ids or not is_disjoint(run):
         return None
     n = len(set(run.test.patient_ids))
     return Claim(
@@ -71,7 +78,8 @@ def _kind(run: FinishedRun) -> Claim | None:
 def internal_testing(run: FinishedRun) -> Fact:
     """Whether it was tested on untouched patients of the same source."""
     kind = tested_on(run)
-    return fact(_tested(run), _kind(run), met=kind in ("same", "unnamed") if kind and run.test.patient_ids else None)
+    is_internal = kind in ("same", "unnamed") and is_disjoint(run)
+    return fact(_tested(run), _kind(run), met=is_internal if kind and run.test.patient_ids else None)
 
 
 def external_testing(run: FinishedRun) -> Fact:
@@ -96,16 +104,15 @@ def measures(run: FinishedRun) -> Fact:
     figures = Claim(f"Figures of the test part: {'; '.join(shown)}.", in_metrics("test"))
     curves = run.metrics.get("curves")
     drawn = curves and Claim(f"Curves: {listed([name.replace('_', ' ') for name in curves])}.", in_metrics("curves"))
-    losses = _losses(run)
-    # That a network's losses are shown is asked, too; where they were logged to is not always the run folder.
-    is_shown = True if run.is_classical or losses else None
-    return fact(figures, drawn or None, losses, met=is_shown if {"auc", "accuracy"} <= test.keys() else False)
+    has_auc = {"auc", "accuracy"} <= test.keys()
+    # That a network's losses are drawn is asked, too; the run only keeps them.
+    return fact(figures, drawn or None, _losses(run), met=None if has_auc and not run.is_classical else has_auc)
 
 
 def _losses(run: FinishedRun) -> Claim | None:
     if run.is_classical or setting(run, "logger.csv") is None:
         return None
-    text = "Losses by epoch are in fold_<k>/metrics.csv."
+    text = "Losses by epoch are in fold_<k>/metrics.csv; the run draws no curve of them."
     return Claim(text, (*in_config("logger.csv"), *fold_files(run, "metrics.csv", "train/loss")))
 
 
@@ -117,8 +124,9 @@ def uncertainty(run: FinishedRun) -> Fact:
     has_interval = auc["ci_low"] is not None
     return fact(
         Claim(
-            f"Figures have {share_text(run.level)} intervals that count patients, not images (DeLong's on the logit "
-            "scale for an AUC of two labels, Wilson's for shares, a bootstrap of patients where there is no formula)."
+            f"Figures of the test part have {share_text(run.level)} intervals that count patients, not images "
+            "(DeLong's on the logit scale for an AUC of two labels, Wilson's for shares, others by their own formula, "
+            "or a bootstrap of patients where there is none)."
             if has_interval
             else "The AUC of the test part has no interval.",
             (*in_config("evaluation.level"), *in_metrics("test.auc.ci_low", "test.auc.ci_high")),
@@ -145,6 +153,27 @@ def performance(run: FinishedRun) -> Fact:
             in_metrics(*(f"test.{key}" for key in quoted)),
         )
     )
+
+
+def other_parts(run: FinishedRun) -> Fact:
+    """How good it is on those it was made with, and what a guess without it would reach."""
+    found = {title: value_at(run.metrics, f"{part}.auc") for part, title in _OTHER_PARTS.items()}
+    texts = [f"{title} {estimate_text(auc)}" for title, auc in found.items() if auc]
+    known = [part for part, title in _OTHER_PARTS.items() if found[title]]
+    alongside = texts and Claim(
+        f"AUC of patients that the model was made with, to see overfitting: {'; '.join(texts)}.",
+        in_metrics(*(f"{part}.auc" for part in known)),
+    )
+    labels = list(run.test.labels)
+    if not labels:
+        return fact(alongside or None)
+    most = max(run.test.label_names, key=labels.count)
+    guess = Claim(
+        f"To call every test patient {most} would be right in {100 * labels.count(most) / len(labels):.1f}"
+        "\N{NO-BREAK SPACE}% (no information rate).",
+        (Evidence("predictions.csv", "label"),),
+    )
+    return fact(alongside or None, guess)
 
 
 def calibration(run: FinishedRun) -> Fact:
@@ -316,6 +345,8 @@ def _variations(run: FinishedRun) -> Iterator[Claim]:
         yield Claim(text, in_metrics("learning_curve"))
     if setting(run, "split.name") == "repeated_kfold":
         yield Claim("The cross-validation was repeated with other folds.", in_config("split.n_repeats"))
+    if setting(run, "split.name") == "holdout" and (setting(run, "split.n_divisions") or 1) > 1:
+        yield Claim("The division was repeated, each time at random.", in_config("split.n_divisions"))
     if setting(run, "stability.name") not in (None, "none"):
         yield Claim("Features were measured on other outlines.", (Evidence("stability.csv", None),))
 
@@ -333,29 +364,61 @@ def explanation(run: FinishedRun) -> Fact:
 
 
 def _explanations(run: FinishedRun) -> Iterator[Claim]:
+    if run.shapley is not None:
+        yield Claim(
+            f"Branches: exact Shapley values over their coalitions (Shapley 1953) of {_n_cases(run.shapley)} test "
+            "cases, and the interaction of every two, in attributions/shapley.csv.",
+            (Evidence("attributions/shapley.csv", "base"),),
+        )
+    if "inputs" in run.attributions:
+        yield Claim(
+            f"Features and columns: SHAP values (Lundberg & Lee, NeurIPS 2017) of "
+            f"{_n_cases(run.attributions['inputs'])} test cases in attributions/inputs.csv.",
+            (Evidence("attributions/inputs.csv", "value"),),
+        )
     for branch in ("radiomics", "clinical"):
         if branch in run.attributions:
             yield Claim(
-                f"Integrated gradients (Sundararajan et al., ICML 2017) of the {branch} inputs are in "
-                f"attributions/{branch}.csv, with their completeness error.",
-                (Evidence(f"attributions/{branch}.csv", "value"),),
+                f"Inputs of the branch {branch}: integrated gradients (Sundararajan et al., ICML 2017) of "
+                f"{_n_cases(run.attributions[branch])} test cases in attributions/{branch}.csv, with their "
+                "completeness error.",
+                (Evidence(f"attributions/{branch}.csv", "completeness_error"),),
             )
-    if "inputs" in run.attributions:
+    yield from _pixels(run)
+    if run.gates is not None and not run.is_classical:
         yield Claim(
-            "SHAP values (Lundberg & Lee, NeurIPS 2017) of the inputs are in attributions/inputs.csv.",
-            (Evidence("attributions/inputs.csv", "value"),),
-        )
-    if run.overlays:
-        first = next(iter(run.overlays.values()))
-        yield Claim(
-            f"Overlays of pixel attributions of {len(run.overlays)} cases are in attributions/images.",
-            (Evidence(f"attributions/images/{first.name}", None),),
-        )
-    if run.gates is not None:
-        yield Claim(
-            "The probability that each branch or score gives alone is in attributions/branches.csv.",
+            "The weight that the head gives to each branch, which is no measure of importance, is in "
+            "attributions/branches.csv.",
             (Evidence("attributions/branches.csv", "case_id"),),
         )
+
+
+def _pixels(run: FinishedRun) -> Iterator[Claim]:
+    checks = run.pixel_checks
+    if checks is not None:
+        methods = [_METHODS.get(name, name.replace("_", " ")) for name in map(str, checks["method"])]
+        verdicts = Counter(zip(methods, map(str, checks["verdict"]), strict=True))
+        texts = [f"{method}: {verdict} in {counted(n, 'fold')}" for (method, verdict), n in verdicts.items()]
+        yield Claim(
+            f"Pixels: {listed(list(dict.fromkeys(methods)))}; attributions/pixels.csv has their shares in the lesion, "
+            "around it and beyond.",
+            (Evidence("attributions/pixels.csv", "share_lesion"), Evidence("attributions/pixel_checks.csv", "method")),
+        )
+        yield Claim(
+            "Each was tested in every fold (completeness where it is defined, deletion and insertion, randomized "
+            f"networks). Verdicts: {'; '.join(texts)}.",
+            (Evidence("attributions/pixel_checks.csv", "verdict"),),
+        )
+    if run.overlays:
+        yield Claim(
+            f"Overlays of {counted(len(run.overlays), 'case')} are in attributions/images.",
+            # The folder: a picture is named after its case.
+            (Evidence("attributions/images", None),),
+        )
+
+
+def _n_cases(table: pd.DataFrame) -> int:
+    return len(set(table["case_id"]))
 
 
 def feature_statistics(run: FinishedRun) -> Fact:
@@ -382,34 +445,44 @@ def feature_statistics(run: FinishedRun) -> Fact:
 
 
 def failures(run: FinishedRun) -> Fact:
-    """Who was judged wrongly."""
+    """Who was judged wrongly: the confusion matrix."""
     if not run.test.patient_ids:
         return fact()
-    mistakes, n = worst_mistakes(run), len(run.test.patient_ids)
-    by_label = {name: sum(mistake.label == name for mistake in mistakes) for name in run.test.label_names}
+    names, n = run.test.label_names, len(run.test.patient_ids)
+    mistakes = worst_mistakes(run)
+    wrong = Counter((mistake.label, mistake.called) for mistake in mistakes)
+    rows = []
+    for name in names:
+        of_label = list(run.test.labels).count(name)
+        called = {other: wrong[name, other] for other in names if other != name}
+        right = of_label - sum(called.values())
+        rows.append(f"of {of_label} {name} {right} were called so ({counts_text(called)} instead)")
     what = "patients" if n == len(set(run.test.patient_ids)) else "predictions of patients"
+    frozen = "at the frozen thresholds" if run.thresholds else "by the most probable label"
     return fact(
         Claim(
-            f"{len(mistakes)} of {n} test {what} were given the wrong label ({counts_text(by_label)} by their true "
-            "label).",
-            (Evidence("predictions.csv", "label"),),
-        ),
-        Claim("The report lists the surest of them.", (Evidence("report.html", None),))
-        if run.config.get("report")
-        else None,
+            f"{len(mistakes)} of {n} test {what} were given the wrong label {frozen}: {'; '.join(rows)}.",
+            (
+                *(Evidence("predictions.csv", key) for key in ("label", f"prob_{names[-1]}")),
+                *(in_metrics("operating_points") if run.thresholds else ()),
+            ),
+        )
     )
 
 
 def limits(run: FinishedRun) -> Fact:
     """What the figures themselves say against trusting them."""
-    return fact(*(Claim(text, in_metrics("test")) for text in (*warnings(run), *limitations(run))))
+    inner = () if run.inner is None else (Evidence("predictions_inner.csv", "label"),)
+    evidence = (*in_metrics("test"), Evidence("predictions.csv", "part"), *in_config("cohort"), *inner)
+    return fact(*(Claim(text, evidence) for text in (*warnings(run), *limitations(run))))
 
 
 def own_files(run: FinishedRun) -> Fact:
     """What of the run can be shared."""
     return fact(
         Claim(
-            "config.yaml has every setting of images, features and model; train.py runs again on it.", in_config("seed")
+            "config.yaml has every setting of images, features and model; train.py runs again on it.",
+            in_config("imaging", "radiomics", "model", "seed"),
         ),
         _revision(run),
     )
@@ -436,6 +509,7 @@ FACTS = (
     measures,
     uncertainty,
     performance,
+    other_parts,
     calibration,
     reader_comparison,
     simple_comparison,

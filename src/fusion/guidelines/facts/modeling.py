@@ -31,10 +31,12 @@ def algorithm(run: FinishedRun) -> Fact:
         return fact()
     names = list(setting(run, "model.branches"))
     others = {key: value for key, value in run.config["model"].items() if key not in ("name", "branches")}
+    head = {key: value for key, value in run.config["head"].items() if key != "name"}
+    of_head = f" ({values_text(head)})" if head else ""
+    joined = f", joined by the head “{setting(run, 'head.name')}”{of_head}" if len(names) > 1 else ""
     network = Claim(
-        f"A neural network with {'the branches' if len(names) > 1 else 'the branch'} {listed(names)}"
-        f"{', joined by the head “' + str(setting(run, 'head.name')) + '”' if len(names) > 1 else ''} "
-        f"({values_text(others)}).",
+        f"A neural network with {'the branches' if len(names) > 1 else 'the branch'} {listed(names)}{joined}; its "
+        f"other settings: {values_text(others)}.",
         in_config("model", "head"),
     )
     backbone = Claim(
@@ -96,7 +98,7 @@ def _course(run: FinishedRun) -> Claim:
     course = {name: setting(run, f"trainer.{name}") for name in names}
     return Claim(
         f"{which}AdamW ({values_text(run.config['optimizer'])}; {values_text(course)}) on cross-entropy with the "
-        "labels weighted to count the same.",
+        "labels weighted to count the same; learning rates rise over the warm-up and then fall to 0 as a cosine.",
         in_config("optimizer", *(f"trainer.{name}" for name in names)),
     )
 
@@ -116,7 +118,9 @@ def _tuned(run: FinishedRun) -> Claim | None:
         return Claim(f"Tried in each fold: {tried}.", in_config("split.grid"))
     # What a classifier tunes by itself is in the recipe.
     return (
-        None if run.is_classical else Claim("No setting was tuned: all are those of config.yaml.", in_config("split"))
+        None
+        if run.is_classical
+        else Claim("No setting was tuned within the run: all are those of config.yaml.", in_config("split"))
     )
 
 
@@ -143,8 +147,22 @@ def selection(run: FinishedRun) -> Fact:
         f"{values_text(grid)}.",
         in_config("classifier.grid"),
     )
-    untouched = Claim("No choice of the run rests on its test part.", in_config("split", "evaluation"))
-    return fact(epoch if run.has_epochs else None, tuned or None, rest or None, untouched)
+    return fact(epoch if run.has_epochs else None, tuned or None, rest or None, _untouched(run))
+
+
+def _untouched(run: FinishedRun) -> Claim | None:
+    """Counted, not taken from what was meant."""
+    if run.inner is None:
+        return None
+    rows = zip(run.patients.folds, run.patients.patient_ids, run.patients.parts, strict=True)
+    tested = {(fold, patient) for fold, patient, part in rows if part == "test"}
+    chose = set(zip(map(int, run.inner["fold"]), run.inner["patient_id"], strict=True))
+    if tested & chose:
+        return None
+    return Claim(
+        "No choice of a fold rests on a test patient of it: none is among the patients that it was made on.",
+        (Evidence("predictions_inner.csv", "patient_id"), Evidence("predictions.csv", "part")),
+    )
 
 
 def ensemble(run: FinishedRun) -> Fact:
@@ -162,19 +180,36 @@ def ensemble(run: FinishedRun) -> Fact:
 
 def initialization(run: FinishedRun) -> Fact:
     """From which weights the fit started."""
-    if "image" not in branches(run):
-        return (
-            fact(Claim("Does not apply: the model has no image branch.", in_config("model")))
-            if branches(run)
-            else fact()
-        )
-    if not recorded(run, "backbone"):
+    if not branches(run):
         return fact()
+    if run.is_classical and "image" not in branches(run):
+        return fact(Claim("Does not apply: no weights are trained from a start.", in_config("model")))
+    return fact(_backbone_start(run), None if run.is_classical else _other_weights(run))
+
+
+def _backbone_start(run: FinishedRun) -> Claim | None:
+    if "image" not in branches(run) or not recorded(run, "backbone"):
+        return None
     if starts_at_random(run):
         text = "The backbone was trained from random weights, not pretrained."
-        return fact(Claim(text, in_config("backbone.weights")))
+        return Claim(text, in_config("backbone.weights"))
     text = f"The backbone started from the weights “{run.manifest.get('weights')}”."
-    return fact(Claim(text, (*in_config("backbone.weights"), *in_manifest("weights"))))
+    return Claim(text, (*in_config("backbone.weights"), *in_manifest("weights")))
+
+
+def _other_weights(run: FinishedRun) -> Claim | None:
+    if "seed" not in run.config:
+        return None
+    gates = (
+        "; the gates of radiomics features start at the first step of an L1-penalized logistic regression of the "
+        "fold's training part"
+        if "radiomics" in branches(run)
+        else ""
+    )
+    return Claim(
+        f"All else starts at its layer's own initialization, drawn with the seed plus the number of the fold{gates}.",
+        in_config("seed", "model"),
+    )
 
 
 def software(run: FinishedRun) -> Fact:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusion.guidelines.claim import Claim, Evidence, Fact, fact, in_config, in_manifest
-from fusion.guidelines.facts.data import harmonization_claim
 from fusion.guidelines.facts.settings import branches, fold_files, is_end_to_end, recorded, setting, values_text
 from fusion.radiomics.settings import PYRADIOMICS_VERSION
 from fusion.report.inner import listed
@@ -36,7 +35,7 @@ def _gray(run: FinishedRun) -> Claim | None:
     return Claim(
         "Colors became luminance (ITU-R BT.601); 8-bit gray values were kept as they are, others were stretched from "
         "the image's own minimum and maximum to 0 and 255.",
-        in_config("cohort.image"),
+        (*in_config("cohort.image"), *in_manifest("versions")),
     )
 
 
@@ -48,8 +47,9 @@ def _crop(run: FinishedRun) -> Claim | None:
     side = imaging["n_px"]
     return Claim(
         f"For the image branch a square around the lesion, with {imaging['margin']:g} of its longer side added on each "
-        f"side, was resized to {side} × {side} pixels (bilinear, antialiased); its channels are {channels}. Gray "
-        "values were divided by 255.",
+        "side (shifted where it would leave the image, filled with 0 where it is larger), was resized to "
+        f"{side} × {side} pixels (bilinear, antialiased); its channels are {channels}. Gray values were divided by "
+        "255.",
         in_config("imaging"),
     )
 
@@ -85,7 +85,11 @@ def discretization(run: FinishedRun) -> Fact:
     if not _extracts(run):
         return fact(_no_radiomics(run))
     count, width = setting(run, f"{_SETTING}.binCount"), setting(run, f"{_SETTING}.binWidth")
-    text = f"a fixed number of {count} bins" if count is not None else f"a fixed bin width of {width}"
+    text = (
+        f"a fixed number of {count} bins"
+        if count is not None
+        else f"a fixed bin width of {width}, the first bin beginning at a multiple of it (PyRadiomics' rule)"
+    )
     own = {
         name: {key: value for key, value in (custom or {}).items() if key in ("binWidth", "binCount")}
         for name, custom in setting(run, f"{_RADIOMICS}.imageType").items()
@@ -126,6 +130,7 @@ def extraction(run: FinishedRun) -> Fact:
             (*in_config(_RADIOMICS), *in_manifest("versions.pyradiomics")),
         ),
         deep,
+        _radiomics_images(run),
         met=True,
     )
 
@@ -187,7 +192,7 @@ def extraction_settings(run: FinishedRun) -> Fact:
         in_config(f"{_RADIOMICS}.imageType", f"{_RADIOMICS}.featureClass", _SETTING),
     )
     network = Claim(
-        "The architecture of the network and all image operations are in config.yaml.",
+        "The architecture of the network, and of the operations on images all that can be set, are in config.yaml.",
         in_config("backbone", "imaging", "model", "trainer.augmentation"),
     )
     has_pixels = "image" in branches(run)
@@ -225,7 +230,8 @@ def scaling(run: FinishedRun) -> Fact:
         f"±{setting(run, 'tabular.clip'):g}; a category became one input a level.",
         in_config("tabular.clip"),
     )
-    return fact(tables if taken & {"radiomics", "clinical"} else None, harmonization_claim(run))
+    none = Claim("Does not apply: the model takes no numbers beside the pixels.", in_config("model"))
+    return fact(tables if taken & {"radiomics", "clinical"} or "deep" in run.inputs else none)
 
 
 def robustness(run: FinishedRun) -> Fact:

@@ -17,7 +17,7 @@ from fusion.report.inner import calibration_name
 from fusion.report.run_folder import FinishedRun
 
 _N_SHOWN = 20
-_N_POINTS = 250  # of a row: more only fill the file
+N_POINTS = 250  # of a row: more only fill the file
 _N_BINS = 40
 _GIVEN = "; the patient’s image, where the model has one, stays what it is"
 
@@ -37,12 +37,12 @@ def plan_shap(run: FinishedRun) -> Plan | None:
         return Plan("shap", title, "", f"The SHAP values are in different units ({', '.join(units)}).")
     n_cases = len(table[["case_id", "fold"]].drop_duplicates())
     n_inputs = table["name"].nunique()
-    thinned = f" Of more than {_N_POINTS} cases, {_N_POINTS} are drawn, evenly." if n_cases > _N_POINTS else ""
+    thinned = f" Of more than {N_POINTS} cases, {N_POINTS} are drawn, evenly." if n_cases > N_POINTS else ""
     given, lacking = ("", "") if run.is_classical else (_GIVEN, " or a case lacks its branch")
     caption = (
         f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
-        f"far the input moved {_output(run, units[0])} towards {run.patients.label_names[-1]} (right) or away from it "
-        f"(left), against the training patients’ mean{given}. Bars: the mean distance over all explained cases, 0 "
+        f"far the input moved {output_text(run, units[0])} towards {run.patients.label_names[-1]} (right) or away from "
+        f"it (left), against the training patients’ mean{given}. Bars: the mean distance over all explained cases, 0 "
         f"where a fold’s model does not use the input{lacking}; the longer, the more it matters to this model, not to "
         "the disease. "
         f"{_explained(run, n_cases)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
@@ -54,7 +54,8 @@ def _without_inputs(run: FinishedRun) -> list[int]:
     return sorted(fold for fold, names in run.final_inputs.items() if not names)
 
 
-def _output(run: FinishedRun, unit: str) -> str:
+def output_text(run: FinishedRun, unit: str) -> str:
+    """What SHAP values of the unit move, in a sentence of the model: ``its calibrated probability``."""
     probability = "probability" if calibration_name(run) in (None, "none") else "calibrated probability"
     return f"the logit of its {probability}" if unit == "logit" else f"its {probability}"
 
@@ -116,9 +117,9 @@ def _drawn(table: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[np.float64]]
 
 def thin(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sorted values, or as many of them as are drawn: evenly by rank, the extremes among them."""
-    if len(values) <= _N_POINTS:
+    if len(values) <= N_POINTS:
         return values
-    return values[np.linspace(0, len(values) - 1, _N_POINTS).round().astype(np.intp)]
+    return values[np.linspace(0, len(values) - 1, N_POINTS).round().astype(np.intp)]
 
 
 def swarm(values: NDArray[np.float64], *, width: float) -> NDArray[np.float64]:

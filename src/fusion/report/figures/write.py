@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from fusion.report.figures.calibration import plan_calibration
 from fusion.report.figures.centers import plan_centers
 from fusion.report.figures.decision import plan_decision
+from fusion.report.figures.dependence import plan_dependence
+from fusion.report.figures.distances import plan_distances
 from fusion.report.figures.distribution import plan_distribution
 from fusion.report.figures.flow import plan_flow
 from fusion.report.figures.gates import plan_gates
@@ -79,11 +81,19 @@ def _plans(run: FinishedRun) -> Iterator[Plan]:
     optional = (plan_calibration, plan_decision, plan_impact, plan_learning, plan_centers)
     yield from (plan for planned in optional if (plan := planned(run)) is not None)
     yield from plan_subgroups(run)
-    yield from _of_classical(run) if run.is_classical else _of_network(run)
+    if run.applicability is not None:
+        yield from _of_prediction(run)
+    else:
+        yield from _of_classical(run) if run.is_classical else _of_network(run)
+
+
+def _of_prediction(run: FinishedRun) -> Iterator[Plan]:
+    optional = (plan_distances, plan_shap, plan_dependence)
+    yield from (plan for planned in optional if (plan := planned(run)) is not None)
 
 
 def _of_classical(run: FinishedRun) -> Iterator[Plan]:
-    yield from (plan for planned in (plan_nomogram, plan_shap) if (plan := planned(run)) is not None)
+    yield from (plan for planned in (plan_nomogram, plan_shap, plan_dependence) if (plan := planned(run)) is not None)
     yield from plan_selection(run)
     yield from plan_lasso(run)
 
@@ -91,9 +101,7 @@ def _of_classical(run: FinishedRun) -> Iterator[Plan]:
 def _of_network(run: FinishedRun) -> Iterator[Plan]:
     yield plan_gates(run)
     yield plan_features(run)
-    shap = plan_shap(run)
-    if shap is not None:
-        yield shap
+    yield from (plan for planned in (plan_shap, plan_dependence) if (plan := planned(run)) is not None)
     yield plan_attribution(run, "radiomics")
     yield plan_attribution(run, "clinical")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,75 +170,77 @@ def config() -> Callable[..., dict[str, Any]]:
     return lambda changes=(): change(CONFIG, dict(changes))
 
 
-@pytest.fixture
-def make_data(tmp_path: Path) -> Callable[..., Data]:
+def numbers(
+    place: Path,
+    *,
+    n_patients: int = 30,
+    label_names: tuple[str, ...] = ("benign", "malignant"),
+    signal: float = 1.0,
+    seed: int = 0,
+) -> Data:
     """A cohort of ``n_patients``; every fifth has two images, and cases 2, 3 and 4 lack a branch each.
 
-    With ``signal`` 0 nothing tells the outcome.
+    With ``signal`` 0 nothing tells the outcome. Its crops are kept in a folder.
     """
-
-    def make(
-        *,
-        n_patients: int = 30,
-        label_names: tuple[str, ...] = ("benign", "malignant"),
-        signal: float = 1.0,
-        seed: int = 0,
-    ) -> Data:
-        draw = np.random.default_rng(seed)
-        cases, rows, features = [], [], []
-        for number in range(n_patients):
-            label = number % len(label_names)
-            push = signal * (2 * label / (len(label_names) - 1) - 1)
-            clinical = {
-                "age": float(55 + 8 * push + 8 * draw.normal()),
-                "shape": ("irregular", "oval", "round")[int(draw.integers(3))],
-                "grade": ("low", "middle", "high")[int(draw.integers(3))],
-            }
-            for view in range(2 if number % 5 == 0 else 1):
-                case_id = f"case {number}/{view}"
-                cases.append(
-                    Case(
-                        case_id=case_id,
-                        patient_id=f"patient {number}",
-                        center="AB"[number % 3 == 0],
-                        image=tmp_path / f"{number}.png" if number != 2 else None,
-                        mask=tmp_path / f"{number}_mask.png" if number != 2 else None,
-                        label=label_names[label],
-                        clinical=clinical if number != 4 else {},
-                    )
+    draw = np.random.default_rng(seed)
+    cases, rows, features = [], [], []
+    for number in range(n_patients):
+        label = number % len(label_names)
+        push = signal * (2 * label / (len(label_names) - 1) - 1)
+        clinical = {
+            "age": float(55 + 8 * push + 8 * draw.normal()),
+            "shape": ("irregular", "oval", "round")[int(draw.integers(3))],
+            "grade": ("low", "middle", "high")[int(draw.integers(3))],
+        }
+        for view in range(2 if number % 5 == 0 else 1):
+            case_id = f"case {number}/{view}"
+            cases.append(
+                Case(
+                    case_id=case_id,
+                    patient_id=f"patient {number}",
+                    center="AB"[number % 3 == 0],
+                    image=place / f"{number}.png" if number != 2 else None,
+                    mask=place / f"{number}_mask.png" if number != 2 else None,
+                    label=label_names[label],
+                    clinical=clinical if number != 4 else {},
                 )
-                image = np.clip(120 + 40 * push + 30 * draw.normal(size=(N_PX, N_PX)), 0, 255)
-                mask = np.zeros((N_PX, N_PX))
-                mask[8:20, 6:26] = 255
-                rows.append((case_id, np.stack([image, mask]).astype(np.uint8)) if number != 2 else None)
-                values = draw.normal(size=N_FEATURES)
-                values[0] += 1.5 * push
-                features.append((case_id, values) if number not in (2, 3) else None)
-        known_rows = [row for row in rows if row is not None]
-        path = tmp_path / f"crops-{len(list(tmp_path.glob('crops-*')))}.npy"
-        np.save(path, np.stack([row for _, row in known_rows]))
-        crops = Crops(
-            case_ids=tuple(case_id for case_id, _ in known_rows), array=np.load(path, mmap_mode="r"), key=path.stem
-        )
-        known = [row for row in features if row is not None]
-        table = FeatureTable(
-            case_ids=tuple(case_id for case_id, _ in known),
-            names=tuple(f"feature {i}" for i in range(N_FEATURES)),
-            values=np.stack([values for _, values in known]),
-        )
-        cohort = Cohort(name="numbers", cases=tuple(cases), label_names=label_names, clinical_columns=COLUMNS)
-        patients = [f"patient {number}" for number in range(n_patients)]
-        n_train, n_validation = round(0.5 * n_patients), round(0.2 * n_patients)
-        fold = Fold(
-            number=0,
-            seed=0,
-            train=frozenset(patients[:n_train]),
-            validation=frozenset(patients[n_train : n_train + n_validation]),
-            test=frozenset(patients[n_train + n_validation :]),
-        )
-        return Data(cohort=cohort, crops=crops, features=table, fold=fold)
+            )
+            image = np.clip(120 + 40 * push + 30 * draw.normal(size=(N_PX, N_PX)), 0, 255)
+            mask = np.zeros((N_PX, N_PX))
+            mask[8:20, 6:26] = 255
+            rows.append((case_id, np.stack([image, mask]).astype(np.uint8)) if number != 2 else None)
+            values = draw.normal(size=N_FEATURES)
+            values[0] += 1.5 * push
+            features.append((case_id, values) if number not in (2, 3) else None)
+    known_rows = [row for row in rows if row is not None]
+    path = place / f"crops-{len(list(place.glob('crops-*')))}.npy"
+    np.save(path, np.stack([row for _, row in known_rows]))
+    crops = Crops(
+        case_ids=tuple(case_id for case_id, _ in known_rows), array=np.load(path, mmap_mode="r"), key=path.stem
+    )
+    known = [row for row in features if row is not None]
+    table = FeatureTable(
+        case_ids=tuple(case_id for case_id, _ in known),
+        names=tuple(f"feature {i}" for i in range(N_FEATURES)),
+        values=np.stack([values for _, values in known]),
+    )
+    cohort = Cohort(name="numbers", cases=tuple(cases), label_names=label_names, clinical_columns=COLUMNS)
+    patients = [f"patient {number}" for number in range(n_patients)]
+    n_train, n_validation = round(0.5 * n_patients), round(0.2 * n_patients)
+    fold = Fold(
+        number=0,
+        seed=0,
+        train=frozenset(patients[:n_train]),
+        validation=frozenset(patients[n_train : n_train + n_validation]),
+        test=frozenset(patients[n_train + n_validation :]),
+    )
+    return Data(cohort=cohort, crops=crops, features=table, fold=fold)
 
-    return make
+
+@pytest.fixture
+def make_data(tmp_path: Path) -> Callable[..., Data]:
+    """A cohort of the test's own."""
+    return partial(numbers, tmp_path)
 
 
 def complete(data: Data) -> Data:

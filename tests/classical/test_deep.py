@@ -27,12 +27,18 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return made
 
 
+@pytest.fixture(scope="module")
+def fitted_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for tests of what a fit can do, which may find it as another test has left it."""
+    return tmp_path_factory.mktemp("fitted")
+
+
 @pytest.fixture
 def fit(tmp_path: Path, deep_config: Callable[..., Any]) -> Callable[..., Embedder]:
-    """Fit, with groups of the configuration changed."""
+    """Fit, with groups of the configuration changed; anew in each test, unless its cache is elsewhere."""
 
     def run(
-        images: Any, *, cache: str = "cache", fold_number: int = 0, keeps_network: bool = True, **changes: Any
+        images: Any, *, cache: str | Path = "cache", fold_number: int = 0, keeps_network: bool = True, **changes: Any
     ) -> Embedder:
         return fit_embedder(
             images.cohort,
@@ -158,10 +164,14 @@ def test_the_key_follows_a_label_also_where_the_same_patients_are_held_out(
 
 
 @pytest.mark.parametrize("change", ["repaint", "relabel"])
-def test_other_patients_do_not_touch_the_weights(images: Any, fit: Callable[..., Embedder], change: str) -> None:
-    plain = fit(images, cache="a")
+def test_other_patients_do_not_touch_the_weights(
+    images: Any, fit: Callable[..., Embedder], fits: list[Any], fitted_before: Path, change: str
+) -> None:
+    plain = fit(images, cache=fitted_before)
     changed = getattr(images, change)("patient 20")
-    other = fit(changed, cache="b")
+    fits.clear()
+    other = fit(changed)
+    assert len(fits) == 1
     assert weights(plain) == weights(other)
     differ = (embed(plain, images) != embed(other, changed)).any(axis=1)
     moved = {case.patient_id for case, row in zip(images.cohort.cases, differ, strict=True) if row}
@@ -169,8 +179,8 @@ def test_other_patients_do_not_touch_the_weights(images: Any, fit: Callable[...,
 
 
 @pytest.mark.parametrize("change", ["repaint", "relabel"])
-def test_the_patients_do(images: Any, fit: Callable[..., Embedder], change: str) -> None:
-    assert weights(fit(images)) != weights(fit(getattr(images, change)("patient 6")))
+def test_the_patients_do(images: Any, fit: Callable[..., Embedder], fitted_before: Path, change: str) -> None:
+    assert weights(fit(images, cache=fitted_before)) != weights(fit(getattr(images, change)("patient 6")))
 
 
 def test_the_key_follows_what_the_fit_depends_on(
@@ -242,8 +252,8 @@ def test_a_damaged_fit_is_made_again(
     assert weights(first) == weights(second)
 
 
-def test_an_embedding_is_the_pooled_layer(images: Any, fit: Callable[..., Embedder]) -> None:
-    embedder = fit(images)
+def test_an_embedding_is_the_pooled_layer(images: Any, fit: Callable[..., Embedder], fitted_before: Path) -> None:
+    embedder = fit(images, cache=fitted_before)
     embeddings = embed(embedder, images)
     crop = torch.tensor(images.crops.array[3:4]).float() / 255
     with torch.no_grad():
@@ -270,9 +280,9 @@ def test_a_case_without_a_crop_has_no_embedding_and_is_not_learned_from(
 
 
 def test_an_embedding_does_not_depend_on_the_other_cases(
-    images: Any, fit: Callable[..., Embedder], monkeypatch: pytest.MonkeyPatch
+    images: Any, fit: Callable[..., Embedder], fitted_before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted = fit(images)
+    fitted = fit(images, cache=fitted_before)
     together = embed(fitted, images)
     embedder = Embedder.from_state(fitted.state())
     alone = np.concatenate([embed(embedder, images, [case]) for case in images.cohort.cases])
@@ -284,15 +294,17 @@ def test_an_embedding_does_not_depend_on_the_other_cases(
     np.testing.assert_array_equal(embed(fitted, images, images.cohort.cases[::-1])[::-1], together)
 
 
-def test_cases_of_other_crops_are_computed(images: Any, fit: Callable[..., Embedder]) -> None:
-    embedder, changed = fit(images), images.repaint("patient 6")
+def test_cases_of_other_crops_are_computed(images: Any, fit: Callable[..., Embedder], fitted_before: Path) -> None:
+    embedder, changed = fit(images, cache=fitted_before), images.repaint("patient 6")
     differ = (embed(embedder, images) != embed(embedder, changed)).any(axis=1)
     assert differ[[case.patient_id == "patient 6" for case in images.cohort.cases]].all()
     assert embed(embedder, images, []).shape == embed(embedder, changed, []).shape == (0, embedder.d_out)
 
 
-def test_the_state_goes_through_a_checkpoint(images: Any, fit: Callable[..., Embedder], tmp_path: Path) -> None:
-    fitted = fit(images)
+def test_the_state_goes_through_a_checkpoint(
+    images: Any, fit: Callable[..., Embedder], fitted_before: Path, tmp_path: Path
+) -> None:
+    fitted = fit(images, cache=fitted_before)
     torch.save(fitted.state(), tmp_path / "model.ckpt")
     read = Embedder.from_state(torch.load(tmp_path / "model.ckpt", weights_only=True))
     assert not read.network.training

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from number_cohort import numbers
 
 from fusion.errors import InputError
 from fusion.evaluation.pooling import average_folds
@@ -21,9 +22,14 @@ from fusion.training.applying import (
 from fusion.training.fitted import FittedModel
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return numbers(tmp_path_factory.mktemp("numbers"))
+
+
+@pytest.fixture(scope="module")
 def models(data: Any) -> list[FittedModel]:
-    """Two folds' models; one fit, the other moved a little."""
+    """Of two folds; to be read only."""
     first = data.fit(trainer__max_epochs=1).with_thresholds({"youden": 0.3, "cost": 0.1}, primary="youden")
     again = data.fit(seed=9, trainer__max_epochs=1)
     return [first, replace(again.with_thresholds({"youden": 0.6, "cost": 0.3}, primary="cost"), fold=1)]

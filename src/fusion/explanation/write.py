@@ -13,7 +13,7 @@ from fusion.classical.model import ClassicalModel
 from fusion.classical.rows import Sources
 from fusion.explanation.branch_shapley import explain_classical_branches, explain_network_branches
 from fusion.explanation.branch_table import write_branch_values
-from fusion.explanation.classical_inputs import explain_classical_inputs
+from fusion.explanation.classical_inputs import explain_classical_inputs, with_given
 from fusion.explanation.integrated_gradients import explain_within, spread_cases
 from fusion.explanation.network_inputs import explain_network_inputs
 from fusion.explanation.pixel_tables import write_pixels
@@ -81,7 +81,8 @@ def _explain_classical(
     write_branch_values(out_dir / "shapley.csv", explain_classical_branches(model, case_ids, joined), model.fold)
     table = explain_classical_inputs(model, case_ids, joined, settings=settings["inputs"])
     if table is not None:
-        write_inputs(out_dir / "inputs.csv", table, model.fold)
+        told = with_given(table, model, cases, joined, features=sources.features)
+        write_inputs(out_dir / "inputs.csv", told, model.fold)
 
 
 def _explain_pixels(

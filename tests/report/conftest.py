@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -482,3 +484,48 @@ def classical(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) 
 def classical_dir(tmp_path: Path, classical: Path) -> Path:
     """A copy of the classical run, to be changed."""
     return Path(shutil.copytree(classical, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's chromium, driven by its own chromedriver."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (binary and driver):
+        pytest.skip("chromium and chromedriver are not installed (apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    # Root has no sandbox, and containers have a small /dev/shm.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def behaves(chromium: Any) -> Callable[[Path], float]:
+    """Opens a page that requests nothing, has no error, fits a narrow screen and prints; gives its seconds to load."""
+
+    def check(page: Path) -> float:
+        for name in ("browser", "performance"):
+            chromium.get_log(name)
+        chromium.get("about:blank")
+        chromium.get(page.as_uri())
+        events = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
+        sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        assert page.as_uri() in sent
+        assert all(url in (page.as_uri(), "about:blank") or url.startswith("data:") for url in sent)
+        assert chromium.get_log("browser") == []
+        assert base64.b64decode(chromium.execute_cdp_cmd("Page.printToPDF", {})["data"]).startswith(b"%PDF")
+        metrics = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            assert chromium.execute_script("return document.documentElement.scrollWidth") <= 360
+        finally:
+            chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        timing = "return performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
+        return float(chromium.execute_script(timing))
+
+    return check

@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from copy import deepcopy
 from html.parser import HTMLParser
 from pathlib import Path
@@ -593,3 +594,9 @@ def test_terminal(content: dict[str, Any], capsys: pytest.CaptureFixture[str], m
         assert text in shown
     print_comparison(undefined(content), written=Path("out"))
     assert "so the models cannot be ranked" in capsys.readouterr().out
+
+
+def test_a_browser_opens_it_without_a_request_or_an_error(
+    content: dict[str, Any], behaves: Callable[[Path], float], tmp_path: Path
+) -> None:
+    behaves(write_comparison(content, tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,3 +219,7 @@ def test_where_nothing_is_lacking_that_is_said() -> None:
     }
     assert applied_to(whole) == ["Nothing was lacking: every branch and every clinical column of training is there."]
     assert doubts(whole) == []
+
+
+def test_a_browser_opens_it_without_a_request_or_an_error(applied: Path, behaves: Callable[[Path], float]) -> None:
+    behaves(write_prediction(applied, naming=None))

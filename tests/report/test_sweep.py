@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,9 @@ def test_without_a_ranked_run_there_is_no_note(sweep: dict[str, Any]) -> None:
 
 def test_runs_that_differ_in_nothing_are_called_by_their_folder() -> None:
     assert run_name(run(1, "0"), []) == "l1=0"
+
+
+def test_a_browser_opens_it_without_a_request_or_an_error(
+    sweep: dict[str, Any], behaves: Callable[[Path], float], tmp_path: Path
+) -> None:
+    behaves(write_sweep(sweep, tmp_path))

@@ -293,11 +293,11 @@ def evaluate_run(
     from fusion.cohorts.load import cohort_root
     from fusion.evaluation.evaluate import evaluate, evaluate_auc, evaluate_in_cohort, learning_point
     from fusion.evaluation.kept_probe import probe
+    from fusion.evaluation.kept_table_one import kept_table_one
     from fusion.evaluation.patient_flow import patient_flow
     from fusion.evaluation.pooling import pool_cases
     from fusion.evaluation.sample_size import sample_size
     from fusion.evaluation.settings import Settings
-    from fusion.evaluation.table_one import table_one
     from fusion.runs.folder import INNER
     from fusion.runs.model import branches_heard
     from fusion.runs.tables import read_branch_predictions, read_predictions, write_predictions
@@ -342,7 +342,8 @@ def evaluate_run(
     }
     # A cohort need not have every branch that the model knows.
     metrics["branches"] = {branch: figures for branch, figures in alone.items() if figures}
-    write_json(run.path / "table_one.json", table_one(cohort, folds, seed=config["seed"]))
+    described = kept_table_one(cohort, folds, seed=config["seed"], cache_dir=cache_dir)
+    write_json(run.path / "table_one.json", described)
     rooted = {**config["cohort"], "root": str(cohort_root(config["cohort"], cache_dir=cache_dir))}
     write_json(run.path / "patient_flow.json", patient_flow(cohort, folds, features, config=rooted))
     write_json(run.path / "metrics.json", metrics)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,27 @@ def write_json(path: Path, content: Any) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def kept_json(folder: Path, key: str, compute: Callable[[], Any]) -> Any:
+    """Plain content of ``<key>.json``, or what ``compute`` gives, which is kept there; a damaged file is made anew.
+
+    Args:
+        folder: Of a cache; several processes may use it at once.
+        key: Of everything that the content depends on.
+        compute: Gives plain content.
+    """
+    path = folder / f"{key}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return kept["content"]
+    # None yet, or a damaged one.
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    content = compute()
+    write_json(path, {"key": key, "content": content})
+    return content
 
 
 def read_yaml(text: str) -> Any:

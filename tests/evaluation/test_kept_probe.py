@@ -61,7 +61,7 @@ def test_a_damaged_one_is_computed_again(tmp_path: Path, settings: Settings, com
     first = probe(*table(), settings=settings, cache_dir=tmp_path)
     (path,) = tmp_path.glob("center_probe/*.json")
     whole = path.read_text()
-    for damage in (whole[:50], "", "[1]", '{"key": "another", "probe": null}'):
+    for damage in (whole[:50], "", "[1]", '{"key": "another", "content": null}'):
         path.write_text(damage)
         assert probe(*table(), settings=settings, cache_dir=tmp_path) == first
         assert path.read_text() == whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from fusion.evaluation.center_probe import probe_centers
 from fusion.evaluation.settings import Settings
 from fusion.records import Cohort, FeatureTable
-from fusion.storage import array_digest, content_key, write_json
+from fusion.storage import array_digest, content_key, kept_json
 
 # Count up when a change of `center_probe` changes figures.
-_RECIPE = 1
+_RECIPE = 2
 
 
 def probe(cohort: Cohort, features: FeatureTable, *, settings: Settings, cache_dir: Path) -> dict[str, Any] | None:
@@ -27,20 +26,13 @@ def probe(cohort: Cohort, features: FeatureTable, *, settings: Settings, cache_d
     Returns:
         None with one center or without features.
     """
-    key = _key(cohort, features, settings)
-    path = cache_dir / "center_probe" / f"{key}.json"
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            found: dict[str, Any] | None = kept["probe"]
-            return found
-    # None yet, or a damaged one.
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    made = probe_centers(cohort, features, **settings.center_probe, **settings.bootstrap)
-    content = None if made is None else made.as_json()
-    write_json(path, {"key": key, "probe": content})
-    return content
+
+    def compute() -> dict[str, Any] | None:
+        made = probe_centers(cohort, features, **settings.center_probe, **settings.bootstrap)
+        return None if made is None else made.as_json()
+
+    found: dict[str, Any] | None = kept_json(cache_dir / "center_probe", _key(cohort, features, settings), compute)
+    return found
 
 
 def _key(cohort: Cohort, features: FeatureTable, settings: Settings) -> str:

@@ -82,7 +82,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.cohorts.load import cohort_root, load_cohort
     from fusion.evaluation.settings import Settings
     from fusion.evaluation.subgroups import subgroup_columns
-    from fusion.guidelines.checklist import as_plain, guideline_summary
+    from fusion.guidelines.paper import report_parts
     from fusion.imaging.digests import file_digests
     from fusion.imaging.store import open_crops
     from fusion.radiomics.extract import extract_features
@@ -145,8 +145,7 @@ def train(config: Mapping[str, Any], out_dir: Path) -> None:
             metrics = evaluate_run(run, config, cohort, folds, features)
         if config["report"]:
             with manifest.stage("report"):
-                guidelines = as_plain(guideline_summary(out_dir))
-                report = write_report(out_dir, naming=names_of(config), guidelines=guidelines)
+                report = write_report(out_dir, naming=names_of(config), **report_parts(out_dir))
             print_summary(metrics, title=config["name"], written=report)
         track_run(run, config=config, metrics=metrics, sweep=sweep_of(run.path))
 

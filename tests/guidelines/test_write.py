@@ -48,6 +48,7 @@ def files_of(folder: Path) -> set[str]:
 def test_all_files_are_written_and_nothing_else(written: Written, finished: Path) -> None:
     assert files_of(written.run_dir) - files_of(finished) == {
         "checklist/checklist.json", "checklist/checklist.html", "checklist/checklist.md", "checklist/checklist.docx",
+        "checklist/methods.md",
         "model_card.html", "model_card.md",
     }  # fmt: skip
 

@@ -20,7 +20,7 @@ Finish = Callable[[str], dict[str, Any]]
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Folders of the runs whose reports were written."""
     written: list[str] = []
-    monkeypatch.setattr(finish, "guideline_summary", lambda run: [])
+    monkeypatch.setattr(finish, "report_parts", lambda run: {})
     monkeypatch.setattr(finish, "write_report", lambda run, **_: written.append(run.name))
     return written
 

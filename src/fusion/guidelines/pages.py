@@ -49,7 +49,7 @@ def _markdown() -> Environment:
     return Environment(
         loader=FileSystemLoader(_FOLDERS),
         # Every value is escaped on its way out, as autoescape does for HTML.
-        finalize=_as_text,
+        finalize=as_text,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -57,6 +57,6 @@ def _markdown() -> Environment:
     )
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
     """A value as it reads, on one line: what is markup in Markdown or HTML is escaped."""
     return _MARKUP.sub(r"\\\1", escape(" ".join(str(value).split()), quote=False))

@@ -9,6 +9,7 @@ from pathlib import Path
 from fusion.guidelines.checklist import Checklist, answer_all, as_plain, study_of
 from fusion.guidelines.model_card import model_card
 from fusion.guidelines.pages import card_markdown, card_page, checklist_markdown, checklist_page
+from fusion.guidelines.paper import methods_section, section_markdown
 from fusion.guidelines.study import STUDY_FILE, Study, read_study
 from fusion.guidelines.word import write_word
 from fusion.report.run_folder import FinishedRun, read_run
@@ -18,7 +19,7 @@ FOLDER = "checklist"
 
 
 def write_guidelines(run_dir: Path, *, study: Path | None) -> list[Checklist]:
-    """Write ``checklist/checklist.{json,html,md,docx}`` and ``model_card.{html,md}``.
+    """Write ``checklist/checklist.{json,html,md,docx}``, ``checklist/methods.md`` and ``model_card.{html,md}``.
 
     Args:
         run_dir: Of a finished run.
@@ -36,6 +37,7 @@ def write_guidelines(run_dir: Path, *, study: Path | None) -> list[Checklist]:
     checklists = answer_all(run, said)
     title = str(run.config.get("name", run.config["cohort"].get("name", run_dir.name)))
     _write_checklists(run_dir / FOLDER, checklists, title=title)
+    _write_text(run_dir / FOLDER / "methods.md", section_markdown(methods_section(run)))
     _write_card(run, said, title=title)
     return checklists
 

@@ -59,7 +59,13 @@ class Overlay(NamedTuple):
     caption: str
 
 
-def write_report(run_dir: Path, *, naming: Naming | None = None, guidelines: Mapping[str, Any] | None = None) -> Path:
+def write_report(
+    run_dir: Path,
+    *,
+    naming: Naming | None = None,
+    guidelines: Mapping[str, Any] | None = None,
+    methods_section: Mapping[str, str] | None = None,
+) -> Path:
     """Write ``figures/`` and ``report.html`` of a finished run; no request leaves the page.
 
     Args:
@@ -69,6 +75,7 @@ def write_report(run_dir: Path, *, naming: Naming | None = None, guidelines: Map
             run.
         guidelines: By name of a guideline its items with their answers, as in ``checklist.json``; they name no
             patient. None or none: the page has no part of it.
+        methods_section: Paragraphs by heading, as in ``methods.md``; likewise.
 
     Returns:
         The path of the page.
@@ -76,7 +83,7 @@ def write_report(run_dir: Path, *, naming: Naming | None = None, guidelines: Map
     Raises:
         InputError: With every file that is missing or unreadable.
     """
-    return write_page(run_dir, naming=naming, render=lambda run: _render(run, guidelines))
+    return write_page(run_dir, naming=naming, render=lambda run: _render(run, guidelines, methods_section))
 
 
 def write_page(run_dir: Path, *, naming: Naming | None, render: Callable[[FinishedRun], str]) -> Path:
@@ -109,9 +116,9 @@ def _write(run_dir: Path, page: str) -> Path:
     return path
 
 
-def _render(run: FinishedRun, guidelines: Mapping[str, Any] | None) -> str:
-    drawings = write_figures(run)
-    return report_template(_TEMPLATE).render({**page_context(run, drawings), **_context(run), "guidelines": guidelines})
+def _render(run: FinishedRun, guidelines: Mapping[str, Any] | None, methods_section: Mapping[str, str] | None) -> str:
+    page = page_context(run, write_figures(run)) | _context(run)
+    return report_template(_TEMPLATE).render(page, guidelines=guidelines, methods_section=methods_section)
 
 
 def report_template(name: str) -> Template:

@@ -14,7 +14,7 @@ from fusion.comparison.best_of_k import best_of_k, quantiles
 from fusion.comparison.entries import read_entries
 from fusion.comparison.rows import side_by_side
 from fusion.errors import FusionError
-from fusion.guidelines.checklist import as_plain, guideline_summary
+from fusion.guidelines.paper import report_parts
 from fusion.report.html import write_report
 from fusion.report.sweep import write_sweep
 from fusion.report.sweep_terminal import print_sweep
@@ -45,8 +45,7 @@ def finish_sweep(sweep_dir: Path, settings: Mapping[str, Any]) -> None:
             return
         if ranking.chosen is not None and not (sweep_dir / ranking.chosen.folder / "report.html").is_file():
             chosen = RunFolder.open(sweep_dir / ranking.chosen.folder)
-            guidelines = as_plain(guideline_summary(chosen.path))
-            write_report(chosen.path, naming=names_of(chosen.config), guidelines=guidelines)
+            write_report(chosen.path, naming=names_of(chosen.config), **report_parts(chosen.path))
         content = describe_sweep(sweep_dir, ranking, settings)
         page = write_sweep(content, sweep_dir)
     print_sweep(content, written=page)

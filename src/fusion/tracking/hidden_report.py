@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fusion.guidelines.checklist import as_plain, guideline_summary
+from fusion.guidelines.paper import report_parts
 from fusion.report.hidden import hidden_copy
 from fusion.report.html import write_report
 from fusion.runs.pseudonyms import Naming
@@ -21,4 +21,4 @@ def hidden_report(run_dir: Path, naming: Naming) -> Iterator[Path]:
         naming: Of patients and cases.
     """
     with hidden_copy(run_dir, naming) as copy:
-        yield write_report(copy, guidelines=as_plain(guideline_summary(run_dir)))
+        yield write_report(copy, **report_parts(run_dir))

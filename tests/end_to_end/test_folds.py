@@ -34,6 +34,17 @@ def test_folds_of_a_sweep_are_parts_of_one_run(
     assert_same_run(tmp_path / "run", crossvalidated)
 
 
+def test_a_sweep_over_folds_of_a_holdout_divides_as_often_and_its_rerun_does_nothing(
+    command: Any, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    sweep = ("train.py", "-m", *tiny, "explain=none", "fold=0,1", f"hydra.sweep.dir={tmp_path}")
+    ended = command(*sweep).succeeded()
+    assert "split=holdout: split.n_divisions=2" in ended.stdout
+    (metrics,) = tmp_path.glob("*/metrics.json")
+    assert json.loads(metrics.read_text())["folds"] == {"finished": [0, 1], "planned": 2}
+    assert "2 jobs, of them 2 done before" in command(*sweep).succeeded().stdout
+
+
 def test_processes_at_once_share_the_folds_of_a_run(
     root: Path, environment: dict[str, str], command: Any, tiny: tuple[str, ...], crossvalidated: Path, tmp_path: Path
 ) -> None:

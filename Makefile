@@ -22,9 +22,10 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 train: setup
 	$(BIN)/python train.py
 
-# A process for each core; the tests of a file share one, and what it has made.
+# A process for each core; the tests of a file share one, and what it has made. The order is that of tests/conftest.py.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/end_to_end/test_slurm.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+		--ignore tests/end_to_end/test_slurm.py
 
 # On a SLURM of this machine, started for it and stopped again: needs root, and Debian's slurm-wlm and munge.
 test-slurm: setup

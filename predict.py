@@ -50,6 +50,7 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     from fusion.training.devices import scoring_device
 
     check_methods(config["explain"])
+    require_new(out_dir)
     run = RunFolder.open(Path(config["run"]))
     models = [load_model(path) for path in run.models]
     trained, cache_dir, accelerator = models[0].settings, Path(config["cache_dir"]), config["accelerator"]
@@ -80,6 +81,12 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
     applicability = write_applicability(
         out_dir, run=run, models=models, cohort=cohort, **sources, accelerator=accelerator
     )
+    (fold,) = set(patients.folds)
+    thresholds = {name: {fold: threshold} for name, threshold in mean_thresholds(models).items()}
+    settings = Settings.from_config(run.config["evaluation"], seed=run.config["seed"])
+    metrics = evaluate(patients, cases, thresholds=thresholds, settings=settings)
+    write_json(out_dir / "metrics.json", {"split_sha256": run.split_sha256, **metrics})
+
     write_thumbnails(attributions / "thumbnails", cohort.cases, crops)
     explain_several(
         attributions,
@@ -90,15 +97,24 @@ def predict(config: Mapping[str, Any], out_dir: Path) -> None:
         settings=config["explain"],
     )
 
-    (fold,) = set(patients.folds)
-    thresholds = {name: {fold: threshold} for name, threshold in mean_thresholds(models).items()}
-    settings = Settings.from_config(run.config["evaluation"], seed=run.config["seed"])
-    metrics = evaluate(patients, cases, thresholds=thresholds, settings=settings)
-    write_json(out_dir / "metrics.json", {"split_sha256": run.split_sha256, **metrics})
-
     page = write_prediction(out_dir, naming=names_of(config))
     print_notes([*outcome_note(given, models[0]), *applicability_notes(applicability)])
     print_summary(metrics, title=f"{cohort.name}, {len(models)} model(s) of {run.path}", written=page)
+
+
+def require_new(out_dir: Path) -> None:
+    """Refuse a folder that holds a run or an earlier prediction, whose files would stand beside the new ones.
+
+    Raises:
+        FusionError: If it does.
+    """
+    from fusion.errors import FusionError
+
+    if (out_dir / "split.csv").exists() or (out_dir / "predictions.csv").exists():
+        raise FusionError(
+            f"{out_dir}: required a new folder, came one with the files of a run or of a prediction; name "
+            "another one: hydra.run.dir=OUT_DIR"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 
+from fusion.storage import file_lock
+
 Rows = list[dict[str, str]]
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Ended:
     status: int
     stdout: str
     stderr: str
+
+    @classmethod
+    def of(cls, status: int, output: Path) -> Ended:
+        """By what it wrote into a folder's files."""
+        return cls(status, *((output / name).read_text() for name in ("stdout", "stderr")))
 
     def succeeded(self) -> Ended:
         """Itself, if all went well."""
@@ -41,15 +49,20 @@ class Started:
         assert server.stdout is not None
         self.process = int(server.stdout.readline())
 
+    def is_running(self) -> bool:
+        """False from its end on, also before that was waited for."""
+        return ") Z " not in Path(f"/proc/{self.process}/stat").read_text()
+
     def wait(self) -> Ended:
         """Wait for its end."""
+        assert self._server.stdin is not None
         assert self._server.stdout is not None
-        status = int(self._server.stdout.readline())
-        return Ended(status, *((self._output / name).read_text() for name in ("stdout", "stderr")))
+        print(self.process, file=self._server.stdin, flush=True)
+        return Ended.of(int(self._server.stdout.readline()), self._output)
 
 
 class Commands:
-    """Starts train.py and predict.py in a folder of their own, with a common cache; one at a time."""
+    """Starts train.py and predict.py in a folder of their own, with a common cache."""
 
     def __init__(self, server: subprocess.Popen[str], root: Path, directory: Path, cache: Path) -> None:
         self._server, self._root, self.directory, self._cache = server, root, directory, cache
@@ -104,29 +117,53 @@ def command(
 
 
 @pytest.fixture(scope="session")
-def first_run(
-    root: Path, environment: dict[str, str], tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The folder of a holdout run, moved after training, and what the command said; to be read only."""
-    place = tmp_path_factory.mktemp("first")
-    arguments = [sys.executable, str(root / "train.py"), *tiny, f"hydra.run.dir={place / 'trained-here'}"]
-    ended = subprocess.run(arguments, capture_output=True, text=True, env=environment, cwd=place, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return Path(shutil.move(place / "trained-here", place / "moved")), ended
+def made_once(fusion_cache: Path) -> MadeOnce:
+    """The folder of a name: the first process of tests that asks for it makes it, and the others find it."""
+
+    def find(name: str, make: Callable[[Path], None]) -> Path:
+        place = fusion_cache.with_name(name)
+        with file_lock(place.with_suffix(".lock")):
+            if not place.exists():
+                unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix=name))
+                make(unfinished)
+                unfinished.rename(place)
+        return place
+
+    return find
 
 
 @pytest.fixture(scope="session")
-def trained(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
+def first_run(
+    made_once: MadeOnce, root: Path, environment: dict[str, str], tiny: tuple[str, ...]
+) -> tuple[Path, Ended]:
+    """The folder of a holdout run, moved after training, and what the command said; to be read only."""
+
+    def train(place: Path) -> None:
+        arguments = [sys.executable, str(root / "train.py"), *tiny, f"hydra.run.dir={place / 'trained-here'}"]
+        with (place / "stdout").open("w") as stdout, (place / "stderr").open("w") as stderr:
+            status = subprocess.call(arguments, stdout=stdout, stderr=stderr, env=environment, cwd=place)
+        Ended.of(status, place).succeeded()
+        (place / "trained-here").rename(place / "moved")
+
+    place = made_once("first", train)
+    return place / "moved", Ended.of(0, place)
+
+
+@pytest.fixture(scope="session")
+def trained(first_run: tuple[Path, Ended]) -> Path:
     """The folder of a holdout run, moved after training; to be read only."""
     return first_run[0]
 
 
 @pytest.fixture(scope="session")
-def crossvalidated(command: Commands, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with three folds; to be read only."""
-    run = tmp_path_factory.mktemp("kfold") / "run"
-    command("train.py", *tiny, "split=kfold", "split.n_folds=3", "explain=none", f"hydra.run.dir={run}").succeeded()
-    return run
+def crossvalidated(made_once: MadeOnce, command: Commands, tiny: tuple[str, ...]) -> Path:
+    """The folder of a run with three folds, without a report; to be read only."""
+    folds = ("split=kfold", "split.n_folds=3", "explain=none", "report=false")
+
+    def train(place: Path) -> None:
+        command("train.py", *tiny, *folds, f"hydra.run.dir={place / 'run'}").succeeded()
+
+    return made_once("kfold", train) / "run"
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ SMALL = (
     "selection.n_bootstrap=5",
     "selection.lambda=min",
     "selection.filters=[{name: variance, min_variance: 0}]",
-    "evaluation.n_bootstrap=200",
 )
 LDA = """\
 name: lda
@@ -71,7 +70,8 @@ def test_a_classifier_is_one_file_and_a_sweep_compares_it(command: Any, tiny: tu
     (tmp_path / "mine/classifier").mkdir(parents=True)
     (tmp_path / "mine/classifier/lda.yaml").write_text(LDA)
     sweep = ("-m", "model=clinical", "classifier=lda,lr", "sweep.test=all", f"hydra.sweep.dir={tmp_path / 'sweep'}")
-    command("train.py", "--config-dir", tmp_path / "mine", *sweep, *tiny, "split.n_inner_folds=3").succeeded()
+    lean = ("split.n_inner_folds=3", "report=false")
+    command("train.py", "--config-dir", tmp_path / "mine", *sweep, *tiny, *lean).succeeded()
     comparison = json.loads((tmp_path / "sweep/comparison/comparison.json").read_text())
     assert {model["name"] for model in comparison["models"]} == {"lda", "lr"}
     assert comparison["best_by_inner"] in {"lda", "lr"}
@@ -99,9 +99,8 @@ def test_of_several_backbones_the_better_by_inner_auc_is_kept(
 
     names = ("test_efficientnet", "test_resnet")
     grid = f"+split.grid=[{{backbone.name: [{', '.join(names)}]}}]"
-    command(
-        "train.py", "model=deep", *tiny, *SMALL, "split.n_inner_folds=2", grid, f"hydra.run.dir={tmp_path / 'run'}"
-    ).succeeded()
+    lean = ("split.n_inner_folds=2", "report=false")
+    command("train.py", "model=deep", *tiny, *SMALL, *lean, grid, f"hydra.run.dir={tmp_path / 'run'}").succeeded()
     aucs: dict[str, list[float]] = {}
     for row in rows_of(tmp_path / "run/tuning.csv"):
         aucs.setdefault(row["backbone.name"], []).append(float(row["auc"]))

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from fusion.cli import main
+
 
 def test_a_value_that_has_to_be_given_is_asked_for(command: Any, tmp_path: Path) -> None:
     ended = command("train.py", "cohort=breast", f"hydra.run.dir={tmp_path / 'run'}")
@@ -75,20 +77,22 @@ def test_every_problem_of_a_table_is_told_before_anything_is_trained(
     assert not (tmp_path / "run/split.csv").exists()
 
 
-def test_check_audits_a_cohort(environment: dict[str, str], tiny: tuple[str, ...], cohort: Any, tmp_path: Path) -> None:
-    def check(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        fusion = str(Path(sys.executable).with_name("fusion"))
-        return subprocess.run(
-            [fusion, "check", *arguments], capture_output=True, text=True, env=environment, check=False
-        )
-
-    ended = check(tiny[0])
+def test_check_audits_a_cohort(environment: dict[str, str], tiny: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = [str(Path(sys.executable).with_name("fusion")), "check", tiny[0]]
+    ended = subprocess.run(arguments, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Cohort phantom" in ended.stdout
     assert "36" in ended.stdout
+
+
+def test_check_names_a_file_that_is_not_there(
+    cohort: Any, fusion_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FUSION_CACHE", str(fusion_cache))
     overrides = cohort()
     (tmp_path / "cohort/masks/P001.png").unlink()
-    ended = check(*overrides)
-    assert ended.returncode == 1
-    assert "masks/P001.png" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert main(["check", *overrides]) == 1
+    error = capsys.readouterr().err
+    assert "masks/P001.png" in error
+    assert "Traceback" not in error

@@ -14,7 +14,7 @@ from fusion.cli import main
 
 # The smallest that has inner predictions of its own, which say who is the best.
 SPLIT = ("split=kfold", "split.n_folds=2", "split.n_inner_folds=2", "split.validation_fraction=0.3")
-QUICK = ("evaluation.n_bootstrap=200",)
+QUICK = ("report=false",)
 CLASSICAL = ("model=clinical", "classifier=lr", "selection.n_folds=3", "selection.n_bootstrap=2")
 
 

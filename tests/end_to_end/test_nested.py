@@ -12,7 +12,6 @@ def test_a_nested_run_ends_with_a_report_that_names_the_grid(
         "split.validation_fraction=0.4",
         "model.branches=[clinical]",
         "explain=none",
-        "evaluation.n_bootstrap=200",
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     command("train.py", *tiny, *nested, *quick).succeeded()

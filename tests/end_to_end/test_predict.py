@@ -205,3 +205,18 @@ def test_what_it_did_without_how_far_it_is_and_what_moved_it(
     assert "No image has what the clinical branch needs" in page
     assert "the mean of 3 models" in page
     assert (out / "figures/distances.pdf").exists()
+
+
+def test_one_patient_is_explained_by_some_of_three_models(
+    command: Any, crossvalidated: Path, cohort: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    few = ("explain.n_steps=4", "explain.pixels.most_steps=4", "explain.pixels.randomization.n_networks=1")
+    arguments = ("predict.py", f"run={crossvalidated}", *cohort(lambda rows: rows[:1]), *few, f"hydra.run.dir={out}")
+    command(*arguments).succeeded()
+    assert len(rows_of(out / "attributions/shapley.csv")) == 3
+    assert len(list((out / "attributions/images").iterdir())) == 1
+    again = command(*arguments)
+    assert again.status == 1
+    assert "required a new folder" in again.stderr
+    assert len(again.stderr.strip().splitlines()) == 1

@@ -14,8 +14,8 @@ def rows(sweep_dir: Path) -> dict[str, dict[str, str]]:
         return {row["folder"]: row for row in csv.DictReader(stream)}
 
 
-# A classical model of the table alone: a job takes a second beyond its imports.
-CLASSICAL = ("model=clinical", "cohort.simulation.n_patients=36")
+# A classical model of the table alone: a job takes little beyond its imports.
+CLASSICAL = ("model=clinical", "cohort.simulation.n_patients=36", "evaluation.n_bootstrap=200", "explain=none")
 
 
 def test_a_sweep_is_a_folder_a_run_and_a_larger_penalty_leaves_fewer_features(
@@ -65,17 +65,17 @@ def test_the_test_figures_of_the_chosen_run_alone_are_shown_and_the_second_comma
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
-def test_one_job_fails_and_one_is_killed_and_the_same_command_does_just_those_two(
+def test_one_job_fails_and_one_is_killed_and_the_same_sweep_does_just_those_two(
     command: Any, tmp_path: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
-    launcher = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={tmp_path}")
-    sweep = ("train.py", "-m", *CLASSICAL, "classifier=lr,knn,naive_bayes", *launcher)
-    folder = "classifier={},cohort.simulation.n_patients=36,model=clinical".format
+    processes = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2")
+    sweep = ("train.py", "-m", *CLASSICAL, "classifier=lr,knn,naive_bayes", f"hydra.sweep.dir={tmp_path}")
+    folder = f"classifier={{}},{','.join(sorted(CLASSICAL))}".format
     # A folder where a file has to go: this job cannot end well.
     broken = tmp_path / folder("lr") / "split.csv"
     broken.mkdir(parents=True)
 
-    started = command.start(*sweep)
+    started = command.start(*sweep, *processes)
     wait_for(lambda: bool(processes_of(tmp_path / folder("knn"))))
     (doomed,) = processes_of(tmp_path / folder("knn"))
     os.kill(doomed, signal.SIGKILL)
@@ -90,6 +90,7 @@ def test_one_job_fails_and_one_is_killed_and_the_same_command_does_just_those_tw
 
     broken.rmdir()
     done = (tmp_path / folder("naive_bayes") / "metrics.json").stat().st_mtime_ns
+    # Within one process, which is quicker: how its jobs are started is no part of a sweep.
     again = command(*sweep).succeeded()
     assert "3 jobs, of them 1 done before" in again.stdout
     assert {row["state"] for row in rows(tmp_path).values()} == {"finished"}

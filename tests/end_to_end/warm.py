@@ -3,8 +3,8 @@
 Each command has a process of its own, with its own exit status, output and signals, but starts at once: importing
 takes ten times as long as training on a tiny cohort.
 
-Reads one request per line (JSON: script, arguments, directory, environment, output folder, modules to hide), answers
-with the process id, and, when it has ended, with its exit status.
+Reads one request per line. A command (JSON: script, arguments, directory, environment, output folder, modules to hide)
+is started and answered with its process id; a process id is waited for and answered with its exit status.
 """
 
 import gc
@@ -15,6 +15,7 @@ import os
 import runpy
 import signal
 import sys
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ _HEAVY = (
     "fusion.tracking.fold",
     "hydra",
     "matplotlib.pyplot",
+    "skops.io",
+    "sklearn.decomposition",
+    "sklearn.linear_model",
+    "sklearn.model_selection",
     "timm",
 )
 
@@ -59,12 +64,18 @@ def main() -> None:
     # What is imported is shared with the forks, and their garbage collection leaves it alone.
     gc.freeze()
     print("ready", flush=True)
+    started: dict[int | None, ForkProcess] = {}
     for line in sys.stdin:
-        process = multiprocessing.get_context("fork").Process(target=_become, args=(json.loads(line),))
-        process.start()
-        print(process.pid, flush=True)
-        process.join()
-        print(process.exitcode, flush=True)
+        request = json.loads(line)
+        if isinstance(request, int):
+            process = started.pop(request)
+            process.join()
+            print(process.exitcode, flush=True)
+        else:
+            process = multiprocessing.get_context("fork").Process(target=_become, args=(request,))
+            process.start()
+            started[process.pid] = process
+            print(process.pid, flush=True)
     # Frozen modules are not torn down, of which some would complain.
     os._exit(0)
 

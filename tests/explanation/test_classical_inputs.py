@@ -21,6 +21,8 @@ SETTINGS = {"n_cases": 2, "n_background": 10, "max_evaluations": 8}
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = (X[:, 0] > 0).astype(float)
 IDS = ["a", "b", "c", "d"]
+# In this order: d, b, a, c; the middles of its halves are b and c, or with another ranking others.
+RANKED = np.array([0.4, 0.2, 0.6, 0.1])
 
 
 def model(final: Any, names: tuple[str, ...] = ("age", "edge", "deep score"), calibrator: Any = None) -> Any:
@@ -57,7 +59,11 @@ def classifier(target: str, **arguments: Any) -> Classifier:
 def test_values_are_exact_wherever_they_can_be(target: str, method: str, evaluations: int, ids: list[str]) -> None:
     rows = X[:4] * 2
     table = explain_classical_inputs(
-        model(classifier(target)), IDS, rows, settings={**SETTINGS, "max_evaluations": evaluations}
+        model(classifier(target)),
+        IDS,
+        rows,
+        probabilities=RANKED,
+        settings={**SETTINGS, "max_evaluations": evaluations},
     )
     assert table is not None
     assert table.method == method
@@ -70,14 +76,17 @@ def test_a_case_that_lacks_a_score_of_a_mean_is_not_explained() -> None:
     mean = WeightedMean.fit(X, Outcomes(y=Y, weights=np.ones(40), patients=np.arange(40)))
     rows = X[:4].copy()
     rows[1, 2] = np.nan
-    table = explain_classical_inputs(model(mean), IDS, rows, settings=SETTINGS)
+    table = explain_classical_inputs(model(mean), IDS, rows, probabilities=RANKED, settings=SETTINGS)
     assert table is not None
     assert table.case_ids == ("a", "c", "d")
     assert np.isfinite(table.values).all()
 
 
 def test_a_model_without_inputs_has_no_table() -> None:
-    assert explain_classical_inputs(model(None, names=()), IDS, np.zeros((4, 0)), settings=SETTINGS) is None
+    assert (
+        explain_classical_inputs(model(None, names=()), IDS, np.zeros((4, 0)), probabilities=RANKED, settings=SETTINGS)
+        is None
+    )
 
 
 def blocks() -> tuple[list[Case], FeatureTable, dict[str, Any]]:
@@ -131,7 +140,7 @@ def test_every_kind_of_input_has_beside_it_what_the_case_had() -> None:
     explained: Any = SimpleNamespace(
         **vars(model(classifier("linear_model.LogisticRegression"))) | {"entries": entries, "chosen": chosen}
     )
-    table = explain_classical_inputs(explained, IDS, X[:4], settings=SETTINGS)
+    table = explain_classical_inputs(explained, IDS, X[:4], probabilities=RANKED, settings=SETTINGS)
     assert table is not None
     # Cases of the table alone, in its order.
     some = replace(

@@ -50,11 +50,10 @@ def test_nothing_is_read_of_the_test_part(many: Any, tmp_path: Path) -> None:
         assert np.array_equal(kept[branch].gaussian.mean, again[branch].gaussian.mean)
 
 
-def test_without_a_validation_part_the_training_cases_are_measured_against_each_other(
-    many: Any, tmp_path: Path
-) -> None:
+def test_without_a_validation_part_a_fifth_of_the_training_patients_takes_its_place(many: Any, tmp_path: Path) -> None:
     found = write(many, tmp_path / REFERENCES, fold(15, 0))
-    assert len(found["image"].reference) == 30
+    # Both images of three of fifteen patients.
+    assert len(found["image"].reference) == 6
 
 
 def test_a_case_without_a_branch_and_a_branch_of_few_cases(many: Any, tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ def test_more_columns_than_rows_are_no_obstacle() -> None:
 
 
 def test_columns_that_do_not_vary_in_training_and_do_elsewhere_are_far() -> None:
-    training = rows(30, 4)
-    training[:, 3] = 7.0
-    found = TrainingDistance.fit(training, patients=[str(i) for i in range(30)], held_out=training[:0])
-    moved = training[:5].copy()
-    assert found.percentiles(found.gaussian.distances(moved)).max() < 1
+    training, others = rows(30, 4), rows(20, 4, seed=1)
+    training[:, 3] = others[:, 3] = 7.0
+    found = TrainingDistance.fit(training, patients=[str(i) for i in range(30)], held_out=others)
+    moved = rows(5, 4, seed=2)
+    moved[:, 3] = 7.0
+    assert found.percentiles(found.gaussian.distances(moved)).min() < 1
     moved[:, 3] = 8.0
     assert found.percentiles(found.gaussian.distances(moved)).min() == 1
     still = Gaussian.fit(np.full((5, 3), 2.0))
@@ -46,22 +47,38 @@ def test_columns_that_do_not_vary_in_training_and_do_elsewhere_are_far() -> None
     assert still.distances(np.full((1, 3), 2.5))[0] > 1e6
 
 
-def test_without_held_out_cases_no_patient_is_measured_against_itself() -> None:
-    training = rows(60, 40)
-    patients = [str(i // 2) for i in range(60)]
-    crossed = TrainingDistance.fit(training, patients=patients, held_out=training[:0])
-    own = np.sort(Gaussian.fit(training).distances(training))
-    fresh = TrainingDistance.fit(training, patients=patients, held_out=rows(60, 40, seed=5))
-    # In-sample distances are too small: with them every new case would look far.
-    assert np.median(own) < 0.75 * np.median(crossed.reference)
-    assert np.median(crossed.reference) == pytest.approx(np.median(fresh.reference), rel=0.2)
-    # Two images of a patient that are the same: were one of them learned from, the other would be near.
+@pytest.mark.parametrize(("n", "d"), [(60, 40), (200, 300)])
+def test_without_held_out_cases_those_of_the_same_kind_are_as_far_as_the_reference(n: int, d: int) -> None:
+    found = []
+    for seed in range(12):
+        training, fresh = rows(n, d, seed=seed), rows(200, d, seed=100 + seed)
+        distance = TrainingDistance.fit(training, patients=[f"{i:03}" for i in range(n)], held_out=training[:0])
+        percentiles = distance.percentiles(distance.gaussian.distances(fresh))
+        found.append((percentiles.mean(), (percentiles > 0.95).mean(), distance.expected_share(0.95)))
+    typical, far, expected = np.mean(found, axis=0)
+    # In-sample distances, or those from a Gaussian of fewer cases, miss these by far.
+    assert typical == pytest.approx(0.5, abs=0.06)
+    assert far == pytest.approx(expected, abs=0.05)
+
+
+def test_images_of_a_patient_are_left_out_together() -> None:
     twins = np.repeat(rows(30, 40), 2, axis=0)
     paired, split = (
         TrainingDistance.fit(twins, patients=names, held_out=twins[:0]).reference
         for names in ([f"{i // 2:03}" for i in range(60)], [f"{i:03}" for i in range(60)])
     )
+    assert len(paired) == len(split) == 12
     assert np.median(split) < 0.8 * np.median(paired)
+
+
+def test_few_cases_to_compare_with_make_more_of_one_kind_far() -> None:
+    gaussian = Gaussian.fit(rows(9, 2))
+    for n, expected in ((5, 1 / 6), (10, 1 / 11), (39, 2 / 40), (1000, 50 / 1001)):
+        found = TrainingDistance(gaussian=gaussian, reference=np.arange(n, dtype=float))
+        assert found.expected_share(0.95) == pytest.approx(expected)
+        # A new case of the same kind falls with equal probability into any of the gaps.
+        gaps = found.percentiles(np.arange(n + 1) - 0.5)
+        assert (gaps > 0.95).mean() == pytest.approx(expected)
 
 
 def test_percentiles_count_those_that_lie_nearer_and_half_of_those_as_near() -> None:

@@ -160,7 +160,7 @@ def test_a_classical_model_s_branches_and_inputs_find_it(
     (other,) = {"radiomics", "clinical"} - {place}
     assert of_branch[place] > 2 * of_branch[other]
     assert np.isnan(of_branch["image"])
-    inputs = explain_classical_inputs(model, ids, joined, settings=SETTINGS)
+    inputs = explain_classical_inputs(model, ids, joined, probabilities=np.linspace(0, 1, len(ids)), settings=SETTINGS)
     assert inputs is not None
     assert inputs.method == ("linear" if estimator is not TREES else "trees")
     of_input = strengths(inputs.values, inputs.names)

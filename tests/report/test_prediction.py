@@ -27,6 +27,7 @@ APPLICABILITY = {
             "n": 40,
             "mean_percentile": 0.7,
             "share_far": share,
+            "expected_far": 0.06,
             "n_reference": 60,
             "centers": {
                 "Fudan": {"n": 30, "mean_percentile": 0.8, "share_far": 0.5},
@@ -94,7 +95,7 @@ def applied(tmp_path: Path, fake: SimpleNamespace) -> Path:
         )
     save(folder, Predictions.concatenate(folds), fake)
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["applied"] = {"run": "runs/other/2026", "cohort": "another hospital", "folds": [0, 1, 2]}
+    config["applied"] = {"run": "runs/o/2026", "cohort": "another hospital", "simulated": False, "folds": [0, 1, 2]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["cohort"] = {"patients": 20, "cases": len(tested.labels), "centers": {"Fudan": 15, "Zhongnan": 5}}
@@ -131,7 +132,10 @@ def test_the_page_says_who_was_scored_by_what_and_what_it_lacked(applied: Path) 
     assert "scored by the mean of 3 models trained on the cohort “another hospital”" in summary
     assert "patients of this cohort, the mean of 3 models told malignant from benign with an AUC of" in summary
     assert "No image has what the clinical branch needs: it was left out." in summary
-    assert "radiomics in 2 of 40" in summary
+    assert "What single images lack was left out: radiomics in 2 of 40." in summary
+    assert "Clinical values are missing, and were filled in from training: age in 3 of 40." in summary
+    assert "Nothing was fitted to these patients." in summary
+    assert "of one kind it would be 6 %" in summary
     assert "none of the columns pain and edge of training" in summary
     assert "40 % of 40 images lie further from those of training, in what the network makes of them" in summary
     assert "the clinical branch 40 of 40" in found["without"]
@@ -207,18 +211,46 @@ def test_without_distances_the_page_says_so(applied: Path) -> None:
     page = write_prediction(applied, naming=None)
     assert "the run kept nothing to measure it by" in texts(page)["applicability"]
     assert "2 patients were in the training of at least one of the models" in page.read_text()
+    found = texts(page)
+    assert "2 patients were in their training." in found["summary"]
+    assert "but 2 of the patients here were in the training" in found["methods"]
+    assert "othing was fitted" not in found["summary"] + found["methods"]
+
+
+WHOLE = {
+    "n_cases": 4,
+    "columns": {"absent": [], "missing": {"age": 0}},
+    "branches": {"image": 0, "clinical": 0},
+    "distances": {},
+    "n_seen": 0,
+}
 
 
 def test_where_nothing_is_lacking_that_is_said() -> None:
-    whole = {
-        "n_cases": 4,
-        "columns": {"absent": [], "missing": {"age": 0}},
-        "branches": {"image": 0, "clinical": 0},
-        "distances": {},
-        "n_seen": 0,
-    }
-    assert applied_to(whole) == ["Nothing was lacking: every branch and every clinical column of training is there."]
-    assert doubts(whole) == []
+    assert applied_to(WHOLE, is_mean=False) == [
+        "Nothing was lacking: every branch and every clinical value of training is there."
+    ]
+    assert doubts(WHOLE) == []
+
+
+def test_what_is_lacking_is_scored_as_the_model_has_it() -> None:
+    gone = WHOLE | {"branches": {"image": 4, "clinical": 1}}
+    assert applied_to(gone, is_mean=True) == [
+        "No image has what the image branch needs: it counts as its training mean.",
+        "What single images lack counts as its training mean: clinical in 1 of 4.",
+    ]
+    assert "it was left out." in applied_to(gone, is_mean=False)[0]
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "expected", "is_doubted"),
+    [(100, 0.4, 0.05, True), (100, 0.2, 0.05, False), (3, 1 / 3, 0.05, False), (10, 0.5, 0.17, True)],
+)
+def test_images_are_unlike_where_it_is_many_and_more_than_chance(
+    n: int, share: float, expected: float, is_doubted: bool
+) -> None:
+    found = {"n": n, "share_far": share, "expected_far": expected, "mean_percentile": 0.5, "centers": {}}
+    assert bool(doubts(WHOLE | {"distances": {"image": found}})) == is_doubted
 
 
 def test_a_browser_opens_it_without_a_request_or_an_error(applied: Path, behaves: Callable[[Path], float]) -> None:

@@ -99,7 +99,7 @@ def test_the_caption_says_what_was_not_done(content):
 
 def test_without_parts_it_says_why(content):
     _, table = lines(content | {"n_folds": 5})
-    assert "There is no table by part: under cross-validation (5 folds)" in table.caption
+    assert "There is no table by part: of 5 folds, those who are tested in one train in others" in table.caption
 
 
 def test_by_part_comes_first(content):

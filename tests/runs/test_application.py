@@ -43,7 +43,7 @@ def test_the_runs_configuration_with_the_other_cohort_in_it(tmp_path: Path) -> N
         **TRAINED,
         "cohort": {"name": "theirs"},
         "explain": {"name": "fast"},
-        "applied": {"run": str(run.path), "cohort": "ours", "folds": [0, 2]},
+        "applied": {"run": str(run.path), "cohort": "ours", "simulated": False, "folds": [0, 2]},
     }
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["cohort"] == {"patients": 1, "cases": 1, "labels": {"None": 1}, "centers": {"there": 1}}

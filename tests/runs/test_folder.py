@@ -244,3 +244,9 @@ def test_what_selections_leave_is_joined_where_there_is_some(tmp_path: Path) -> 
 def test_nothing_finished_is_nothing_joined(tmp_path: Path) -> None:
     RunFolder(tmp_path).join_folds()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prediction_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("applied: {run: runs/mine/1}\n")
+    with pytest.raises(FusionError, match=r"came a prediction of predict\.py; ask the run .* runs/mine/1"):
+        RunFolder.open(tmp_path)

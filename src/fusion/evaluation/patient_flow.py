@@ -31,7 +31,8 @@ def patient_flow(
         that several words leave out counts for the first) and the ``patients`` who have no other row; ``cases`` and
         ``patients`` of the cohort; ``without``, the cases and patients who lack an input and were kept (``radiomics``:
         whose extraction failed, None where nothing was extracted); ``unused`` patients by label, who are in no part;
-        and ``parts``, the ``patients`` of every ``fold, part, center, label``.
+        ``untested`` patients, whom no fold tests; and ``parts``, the ``patients`` of every ``fold, part, center,
+        label``.
     """
     mapping, problems = read_mapping(config)
     rows = joined_sheet(mapping, problems).rows
@@ -44,6 +45,7 @@ def patient_flow(
         "patients": len(first),
         "without": _without(cohort, features),
         "unused": dict(Counter(str(case.label) for patient, case in first.items() if patient not in used)),
+        "untested": len(used - frozenset().union(*(fold.test for fold in folds))),
         "parts": list(_parts(first, folds)),
     }
 

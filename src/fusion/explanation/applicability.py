@@ -37,6 +37,7 @@ class Distances:
         distances: (N,) Mahalanobis distances.
         percentiles: (N,) share of the reference that lies nearer.
         n_reference: Cases of the training cohort that they are compared with.
+        expected_far: Share that would be far if they were of the same kind: 0.05 but for few cases to compare with.
     """
 
     fold: int
@@ -45,6 +46,7 @@ class Distances:
     distances: NDArray[np.float64]
     percentiles: NDArray[np.float64]
     n_reference: int
+    expected_far: float
 
 
 def write_applicability(
@@ -117,7 +119,7 @@ def _distance_note(branch: str, figures: Mapping[str, Any]) -> str:
     what = {"image": "images", "radiomics": "lesions (radiomics features)"}[branch]
     return (
         f"{figures['share_far']:.0%} of {figures['n']} {what} lie further from those of training than 95% of the "
-        "training cohort's own unseen ones; 5% would be expected of one kind"
+        f"training cohort's own; {figures['expected_far']:.0%} would be expected of one kind"
     )
 
 
@@ -146,6 +148,7 @@ def measure_distances(
                         distances=distances,
                         percentiles=reference.percentiles(distances),
                         n_reference=len(reference.reference),
+                        expected_far=reference.expected_share(FAR),
                     )
                 )
     return found
@@ -164,8 +167,8 @@ def summarize_distances(found: Sequence[Distances]) -> dict[str, dict[str, Any]]
     Returns:
         ``n`` cases; ``n_reference``, compared with by all models; ``mean_percentile``, 0 to 1: the probability that a
         case lies further from the training cases than an unseen one of the training cohort, 0.5 where both are of one
-        kind; ``share_far``, of the cases that lie further than 95 % of those, 0.05 where both are of one kind; and
-        ``centers``, the same by center.
+        kind; ``share_far``, of the cases that lie further than 95 % of those, and ``expected_far``, what that would be
+        where both are of one kind; and ``centers``, the same by center.
     """
     branches = dict.fromkeys(each.branch for each in found)
     return {branch: _summary([each for each in found if each.branch == branch]) for branch in branches}
@@ -180,6 +183,7 @@ def _summary(of_branch: Sequence[Distances]) -> dict[str, Any]:
     return {
         **_figures(rows),
         "n_reference": sum(each.n_reference for each in of_branch),
+        "expected_far": float(np.mean([each.expected_far for each in of_branch])),
         "centers": {center: _figures(own) for center, own in sorted(centers.items())},
     }
 

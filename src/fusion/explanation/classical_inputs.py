@@ -19,7 +19,12 @@ from fusion.records import Case, FeatureTable
 
 
 def explain_classical_inputs(
-    model: ClassicalModel, case_ids: Sequence[str], joined: Floats, *, settings: Mapping[str, Any]
+    model: ClassicalModel,
+    case_ids: Sequence[str],
+    joined: Floats,
+    *,
+    probabilities: Floats,
+    settings: Mapping[str, Any],
 ) -> ShapTable | None:
     """SHAP values of what the final stage sees: exact from coefficients or trees, else as ``explain_inputs`` can.
 
@@ -27,6 +32,7 @@ def explain_classical_inputs(
         model: Fitted.
         case_ids: (N,)
         joined: (N, F) of ``model.join``; NaN where a case lacks a block.
+        probabilities: (N,) of the positive label, as reported: those that are sampled are spread over them.
         settings: ``inputs`` of ``conf/explain``: ``n_cases``, ``n_background`` and ``max_evaluations``, as of
             ``explain_inputs``.
 
@@ -50,6 +56,7 @@ def explain_classical_inputs(
         background=model.background,
         rows=rows,
         case_ids=ids,
+        ranking=probabilities[complete],
         seed=model.fold,
         **settings,
     )

@@ -66,7 +66,7 @@ def explain_network_inputs(
     if not len(model.background):
         raise FusionError(
             f"fold {model.fold}: required training rows to explain the network against, came a model of an older "
-            "version, which kept none; train it again"
+            "version, which kept none; train it again, or predict with explain=none"
         )
     picks = np.sort(known[spread_rows(probabilities[known], settings["n_cases"])])
     picked = [cases[row] for row in picks.tolist()]

@@ -86,6 +86,7 @@ def explain_inputs(
     n_background: int,
     max_evaluations: int,
     n_cases: int,
+    ranking: Floats | None = None,
     seed: int,
 ) -> ShapTable:
     """SHAP values (Lundberg & Lee, NeurIPS 2017) of the inputs of a fitted model.
@@ -112,7 +113,8 @@ def explain_inputs(
         n_background: Most background rows of a mixture; of more, those evenly spaced in the ranking by the output. The
             cost is that of scoring rows x mixtures x these.
         max_evaluations: Mixtures per row; one permutation and its reverse, 2 F + 2, are the least.
-        n_cases: Most rows explained by permutations, spread over their outputs.
+        n_cases: Most rows explained by permutations, spread over
+        ranking: (N,) of the rows, by which several models explain the same ones; None: the model's own outputs.
         seed: Of the permutations.
 
     Returns:
@@ -132,7 +134,7 @@ def explain_inputs(
         values, standard_error, base = _exact(mixing, rows, len(names))
     else:
         method = "permutations"
-        picks = sorted(spread_rows(outputs, n_cases).tolist())
+        picks = sorted(spread_rows(outputs if ranking is None else ranking, n_cases).tolist())
         n_permutations = max(1, max_evaluations // (2 * len(names) + 2))
         rng = np.random.default_rng(seed)
         values, standard_error, base = _sampled(mixing, rows[picks], len(names), n_permutations=n_permutations, rng=rng)

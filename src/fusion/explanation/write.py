@@ -60,11 +60,13 @@ def write_explanations(
     if settings["name"] == "none":
         return
     if isinstance(model, ClassicalModel):
-        _explain_classical(out_dir, model, cases, Sources(crops=crops, features=features, accelerator="cpu"), settings)
+        sources = Sources(crops=crops, features=features, accelerator="cpu")
+        _explain_classical(out_dir, model, cases, probabilities, sources, settings)
     elif isinstance(model, FittedModel):
         rows = [pictured[place] for place in spread_cases(probabilities[list(pictured)], settings["n_cases"])]
         picked = [cases[row] for row in rows]
-        _explain_pixels(out_dir, images_dir, model, picked, probabilities[rows], crops, features, settings)
+        if picked:
+            _explain_pixels(out_dir, images_dir, model, picked, probabilities[rows], crops, features, settings)
         inputs = model.assemble(cases, crops=crops, features=features)
         write_branch_values(out_dir / "shapley.csv", explain_network_branches(model, inputs), model.fold)
         table = explain_network_inputs(
@@ -75,11 +77,16 @@ def write_explanations(
 
 
 def _explain_classical(
-    out_dir: Path, model: ClassicalModel, cases: Sequence[Case], sources: Sources, settings: Mapping[str, Any]
+    out_dir: Path,
+    model: ClassicalModel,
+    cases: Sequence[Case],
+    probabilities: NDArray[np.float64],
+    sources: Sources,
+    settings: Mapping[str, Any],
 ) -> None:
     joined, case_ids = model.join(cases, sources), [case.case_id for case in cases]
     write_branch_values(out_dir / "shapley.csv", explain_classical_branches(model, case_ids, joined), model.fold)
-    table = explain_classical_inputs(model, case_ids, joined, settings=settings["inputs"])
+    table = explain_classical_inputs(model, case_ids, joined, probabilities=probabilities, settings=settings["inputs"])
     if table is not None:
         told = with_given(table, model, cases, joined, features=sources.features)
         write_inputs(out_dir / "inputs.csv", told, model.fold)

@@ -15,6 +15,7 @@ from fusion.guidelines.guideline import NAMES, Guideline, Item, read_guideline
 from fusion.guidelines.score import Score, score_items
 from fusion.guidelines.study import NOBODY, STUDY_FILE, Statement, Study, read_study
 from fusion.report.run_folder import FinishedRun, read_run
+from fusion.runs.folder import require_run
 
 Status = Literal["auto", "partial", "human"]
 STATUSES: tuple[Status, ...] = ("auto", "partial", "human")
@@ -125,6 +126,7 @@ def answer_all(run: FinishedRun, study: Study) -> list[Checklist]:
 
 def known_facts(run: FinishedRun) -> Callable[[str], tuple[list[Claim], list[Evidence], bool | None]]:
     """By name of a fact: its claims that evidence holds now, the evidence that is missing, and whether it is met."""
+    require_run(run.path, run.config)
     places = Places(run.path)
     found: dict[str, Fact] = {}
 

@@ -73,6 +73,8 @@ def flow_groups(flow: Mapping[str, Any], *, label_names: Sequence[str]) -> list[
     note = (
         f"each fold trains on {_range(sizes['train'])} and tests on {_range(sizes['test'])}; the test patients of a "
         "fold are in no other part of it"
+        # Of an older run it is not known.
+        f"{f'; {untested} patients are tested in none' if (untested := flow.get('untested')) and folds[1:] else ''}"
     )
     # Every fold divides the same patients.
     everybody = [row for row in parts if row["fold"] == folds[0]]

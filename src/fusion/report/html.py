@@ -41,6 +41,7 @@ from fusion.report.tables import (
     reader_name,
     reader_tables,
 )
+from fusion.report.verdicts import verdicts
 from fusion.runs.pseudonyms import Naming
 from fusion.storage import atomic_path
 
@@ -49,6 +50,8 @@ _PAGE = "report.html"
 _SCRIPT = "page.js"
 _N_MISTAKES = 10
 _N_OVERLAYS = 24
+# Every one takes about 12 kB of the page.
+_N_PATIENTS = 1000
 
 
 class Overlay(NamedTuple):
@@ -159,8 +162,8 @@ def page_context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str,
     mistakes = list({mistake.patient_id: mistake for mistake in reversed(worst_mistakes(run))}.values())[::-1]
     of_readers, script = reader_tables(run), _script()
     pictures = embed_large({unquote(name): path for name, path in run.overlays.items()})
-    patients = patient_views(run, pictures)
-    judged = [patient.verdict for patient in patients]
+    judged = verdicts(run)
+    patients = patient_views(run, judged[:_N_PATIENTS], pictures)
     n_tested, split = len(set(run.test.patient_ids)), run.config.get("split")
     return {
         "run": run,
@@ -172,8 +175,9 @@ def page_context(run: FinishedRun, drawings: Mapping[str, Drawing]) -> dict[str,
         "certainty": certainty(run),
         "failures": failures(run, judged),
         "patients": patients,
+        "n_others": len(judged) - len(patients),
         "has_thumbnails": any(case.thumbnail for patient in patients for case in patient.cases),
-        "numbers_of_patients": {verdict.patient_id: number for number, verdict in enumerate(judged, 1)},
+        "numbers_of_patients": {patient.verdict.patient_id: number for number, patient in enumerate(patients, 1)},
         "numbers_of_cases": {
             case.case_id: number for number, patient in enumerate(patients, 1) for case in patient.cases
         },

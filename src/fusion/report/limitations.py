@@ -55,6 +55,8 @@ def limitations(run: FinishedRun) -> list[str]:
 def _simulated(run: FinishedRun) -> Iterator[str]:
     if run.is_simulated:
         yield "Simulated cohort: figures say nothing about patients."
+    elif (run.config.get("applied") or {}).get("simulated"):
+        yield "Trained on a simulated cohort: what such a model says of a patient means nothing."
 
 
 def _unfinished(run: FinishedRun) -> Iterator[str]:

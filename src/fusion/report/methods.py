@@ -51,11 +51,12 @@ def applied_methods(run: FinishedRun) -> list[str]:
 
 def _applied(run: FinishedRun) -> Iterator[str]:
     trained_on, n_models = run.config["applied"]["cohort"], run.n_models
-    one = n_models == 1
+    one, n_seen = n_models == 1, (run.applicability or {})["n_seen"]
+    known = f", but {n_seen} of the patients here were in the training" if n_seen else ", and nothing was fitted here"
     yield (
         f"{'The model' if one else f'The {n_models} models'} of a run on the cohort “{trained_on}” (split sha256 "
         f"{run.manifest['split_sha256'][:_N_HASH]}…) {'was' if one else 'were'} applied as trained: preprocessing, "
-        "calibration and thresholds had been frozen, and nothing was fitted to the patients here. "
+        f"calibration and thresholds had been frozen{known}. "
         f"{'' if one else 'Probabilities and thresholds are the means over the models. '}A patient’s probability is "
         "the mean over the images."
     )
@@ -66,8 +67,9 @@ def _distances(run: FinishedRun) -> Iterator[str]:
         yield (
             "How far an image lies from those of training was measured as Mahalanobis’ distance (Lee et al., NeurIPS "
             "2018) from the training cases of each model, with the covariance of probabilistic principal components "
-            "(Tipping & Bishop, J R Stat Soc B 1999;61:611), and ranked among cases of the training cohort that the "
-            f"{'distance' if run.is_classical else 'model'} was not fitted to."
+            "(Tipping & Bishop, J R Stat Soc B 1999;61:611), and ranked among cases of the training cohort that it was "
+            "not fitted to"
+            f"{', which the backbone of the deep features had seen' if 'deep' in run.inputs else ''}."
         )
 
 

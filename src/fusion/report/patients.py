@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from fusion.report.case_waterfalls import BranchView, branch_waterfalls, input_waterfalls
 from fusion.report.pictures import embed_small
 from fusion.report.run_folder import FinishedRun
-from fusion.report.verdicts import NEAR, Verdict, verdicts
+from fusion.report.verdicts import NEAR, Verdict
 from fusion.report.waterfall import Waterfall
 
 THUMBNAILS = Path("attributions") / "thumbnails"
@@ -56,18 +56,20 @@ class PatientView:
         return any(case.is_explained for case in self.cases)
 
 
-def patient_views(run: FinishedRun, pictures: Mapping[str, str]) -> list[PatientView]:
-    """Of every test patient, the most wrongly judged first.
+def patient_views(run: FinishedRun, judged: Sequence[Verdict], pictures: Mapping[str, str]) -> list[PatientView]:
+    """Of test patients, in their order.
 
     Args:
         run: With its predictions and explanations.
+        judged: Of the patients.
         pictures: Data URIs of the large pictures by case id.
 
     Raises:
         InputError: If a table of explanations is not as a run writes it.
     """
     cases = _cases_of(run)
-    thumbnails, small_overlays = (_small(run.path / folder) for folder in (THUMBNAILS, THUMBNAILS / "overlays"))
+    shown = {case_id for verdict in judged for case_id in cases.get(verdict.patient_id, ())}
+    thumbnails, small_overlays = (_small(run.path / folder, shown) for folder in (THUMBNAILS, THUMBNAILS / "overlays"))
     inputs, branches = input_waterfalls(run), branch_waterfalls(run)
 
     def view(case_id: str) -> CaseView:
@@ -82,7 +84,7 @@ def patient_views(run: FinishedRun, pictures: Mapping[str, str]) -> list[Patient
 
     return [
         PatientView(verdict=verdict, cases=[view(case_id) for case_id in cases.get(verdict.patient_id, ())])
-        for verdict in verdicts(run)
+        for verdict in judged
     ]
 
 
@@ -90,7 +92,8 @@ def rule_text(run: FinishedRun) -> str:
     """What is called wrong and what uncertain, for people."""
     repeated = len(set(run.test.patient_ids)) < len(run.test.patient_ids)
     if run.is_binary:
-        threshold = "its fold’s frozen threshold" if run.thresholds else "0.5, since the run recorded no threshold"
+        frozen = "its fold’s frozen threshold" if run.by_fold is None else "the frozen threshold"
+        threshold = frozen if run.thresholds else "0.5, since the run recorded no threshold"
         wrong = f"Wrong: on the wrong side of {threshold}"
         near = f"within {NEAR:g} of it"
     else:
@@ -112,5 +115,6 @@ def _cases_of(run: FinishedRun) -> dict[str, list[str]]:
     return {patient_id: list(case_ids) for patient_id, case_ids in found.items()}
 
 
-def _small(folder: Path) -> dict[str, str]:
-    return {unquote(stem): uri for stem, uri in embed_small(sorted(folder.glob("*.webp"))).items()}
+def _small(folder: Path, shown: Collection[str]) -> dict[str, str]:
+    paths = [path for path in sorted(folder.glob("*.webp")) if unquote(path.stem) in shown]
+    return {unquote(stem): uri for stem, uri in embed_small(paths).items()}

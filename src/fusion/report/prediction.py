@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fusion.audit.finding import counted
 from fusion.explanation.applicability import counted_patients
 from fusion.report.figures.style import percent_text
 from fusion.report.figures.write import write_figures
@@ -17,8 +18,7 @@ from fusion.runs.pseudonyms import Naming
 
 _TEMPLATE = "prediction.html.j2"
 _SEEN_BY = {"image": "in what the network makes of them", "radiomics": "in their radiomics features"}
-# Of the images, that are far: above it more than chance, whatever the cohort's size.
-_MANY = 0.25
+_MANY, _LEVEL = 0.25, 0.05
 
 
 def write_prediction(out_dir: Path, *, naming: Naming | None) -> Path:
@@ -41,14 +41,17 @@ def write_prediction(out_dir: Path, *, naming: Naming | None) -> Path:
 def _render(run: FinishedRun) -> str:
     page = page_context(run, write_figures(run))
     assert run.applicability is not None
+    # A case that lacks a block: the network and a weighted mean do without it.
+    is_mean = run.is_classical and run.config["model"]["combine"] != "mean"
     own = {
         "title": f"{run.config['name']}, applied to {page['cohort']}",
         "facts": _facts(run),
         "of_whom": _of_whom(run),
         "whom": "of this cohort",
         "told_by": "the model" if run.n_models == 1 else f"the mean of {run.n_models} models",
-        "applied_to": applied_to(run.applicability),
+        "applied_to": applied_to(run.applicability, is_mean=is_mean),
         "applicability": run.applicability,
+        "is_mean": is_mean,
         "warnings": [*page["warnings"], *_seen(run.applicability)],
         "limitations": [*page["limitations"], *doubts(run.applicability)],
         "methods": applied_methods(run),
@@ -57,26 +60,34 @@ def _render(run: FinishedRun) -> str:
     return report_template(_TEMPLATE).render({**page, **own})
 
 
-def applied_to(applicability: Mapping[str, Any]) -> list[str]:
-    """What the models did without and how far the images lie from those of training, in sentences."""
+def applied_to(applicability: Mapping[str, Any], *, is_mean: bool) -> list[str]:
+    """What the models did without and how far the images lie from those of training, in sentences.
+
+    Args:
+        applicability: Of ``applicability.json``.
+        is_mean: Whether a block that a case lacks counts as its training mean, as most classical models have it.
+    """
     n_cases, columns = applicability["n_cases"], applicability["columns"]["absent"]
     lacking = {branch: n for branch, n in applicability["branches"].items() if n}
     gone = [branch for branch, n in lacking.items() if n == n_cases]
     some = [f"{branch} in {n} of {n_cases}" for branch, n in lacking.items() if n < n_cases]
+    values = [f"{name} in {n} of {n_cases}" for name, n in applicability["columns"]["missing"].items() if n]
+    done = "counts as its training mean" if is_mean else "was left out"
     sentences = [
-        *([f"No image has what the {listed(gone)} branch needs: it was left out."] if gone else []),
-        *([f"Branches that single images lack were left out: {'; '.join(some)}."] if some else []),
+        *([f"No image has what the {listed(gone)} branch needs: it {done}."] if gone else []),
+        *([f"What single images lack {done}: {'; '.join(some)}."] if some else []),
         *([f"The cohort has none of the columns {listed(columns)} of training."] if columns else []),
+        *([f"Clinical values are missing, and were filled in from training: {'; '.join(values)}."] if values else []),
     ]
-    whole = [] if sentences else ["Nothing was lacking: every branch and every clinical column of training is there."]
+    whole = [] if sentences else ["Nothing was lacking: every branch and every clinical value of training is there."]
     return [*(sentences or whole), *(_distance(*found) for found in applicability["distances"].items())]
 
 
 def _distance(branch: str, found: Mapping[str, Any]) -> str:
     return (
         f"{percent_text(found['share_far'])} of {found['n']} images lie further from those of training, "
-        f"{_SEEN_BY[branch]}, than 95\N{NO-BREAK SPACE}% of the training cohort’s own unseen images do; of one kind it "
-        "would be 5\N{NO-BREAK SPACE}%."
+        f"{_SEEN_BY[branch]}, than 95\N{NO-BREAK SPACE}% of the training cohort’s own that the distance was not "
+        f"fitted to; of one kind it would be {percent_text(found['expected_far'])}."
     )
 
 
@@ -84,23 +95,27 @@ def doubts(applicability: Mapping[str, Any]) -> list[str]:
     """What of it speaks against trusting the figures; empty where no rule applies."""
     n_cases = applicability["n_cases"]
     gone = [branch for branch, n in applicability["branches"].items() if n == n_cases]
-    far = [branch for branch, found in applicability["distances"].items() if found["share_far"] > _MANY]
-    return [
-        *(
-            [f"The model that was validated in training had the {listed(gone)} branch; this one had to do without it."]
-            if gone
-            else []
-        ),
-        *(
-            [
-                f"Many images are unlike those of training ({listed([_SEEN_BY[branch] for branch in far])}): another "
-                "scanner, another preset, another way to crop or to outline. The figures are of such images, and "
-                "thresholds and probabilities were set on others."
-            ]
-            if far
-            else []
-        ),
-    ]
+    far = [_SEEN_BY[branch] for branch, found in applicability["distances"].items() if _is_far(found)]
+    sentences = []
+    if gone:
+        sentences.append(
+            f"The model that was validated in training had the {listed(gone)} branch; this one had to do without it."
+        )
+    if far:
+        sentences.append(
+            f"Many images are unlike those of training ({listed(far)}): another scanner, another preset, another way "
+            "to crop or to outline. The figures are of such images; thresholds and probabilities were set on others."
+        )
+    return sentences
+
+
+def _is_far(found: Mapping[str, Any]) -> bool:
+    """More than a quarter, and more than chance would have it: images taken as independent."""
+    from scipy.stats import binom
+
+    n_far = round(found["share_far"] * found["n"])
+    by_chance = float(binom.sf(n_far - 1, found["n"], found["expected_far"]))
+    return bool(found["share_far"] > _MANY and by_chance < _LEVEL)
 
 
 def _seen(applicability: Mapping[str, Any]) -> Iterator[str]:
@@ -119,10 +134,13 @@ def _of_whom(run: FinishedRun) -> str:
     unknown = [f"{n_unknown} of unknown outcome"] if n_unknown else []
     models = "one model" if run.n_models == 1 else f"the mean of {run.n_models} models"
     trained_on = run.config["applied"]["cohort"]
-    return (
-        f"{len(labels)} patients, {listed([*counts, *unknown] if run.test.labels else unknown)}, scored by {models} "
-        f"trained on the cohort “{trained_on}”. Nothing was fitted to them."
-    )
+    who = listed([*counts, *unknown] if run.test.labels else unknown)
+    return f"{counted(len(labels), 'patient')}, {who}, scored by {models} trained on the cohort “{trained_on}”. {_known(run.applicability or {})}"
+
+
+def _known(applicability: Mapping[str, Any]) -> str:
+    n_seen = applicability["n_seen"]
+    return f"{counted_patients(n_seen)} in their training." if n_seen else "Nothing was fitted to these patients."
 
 
 def _facts(run: FinishedRun) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from fusion.report.inner import listed
@@ -19,7 +20,10 @@ def of_whom(run: FinishedRun) -> str:
     if n_tested == len(run.test.patient_ids):
         how = "" if n_folds == 1 else f", each by the one of {n_folds} models that had not seen the patient"
     else:
-        how = ", each several times, by models that had not seen the patient"
+        times = Counter(run.test.patient_ids).values()
+        fewest, most = min(times), max(times)
+        range_text = f"{most}" if fewest == most else f"{fewest} to {most}"
+        how = f", each {range_text} times, by models that had not seen the patient"
     return (
         f"{len(labels)} patients{_of_centers(run)}: {listed(counts)}. "
         f"{'All' if n_tested == len(labels) else n_tested} of them were tested{how}."

@@ -77,8 +77,8 @@ def _caption(key: str, content: Mapping[str, Any]) -> str:
     groups = content[key]["groups"]
     folds = content["n_folds"]
     no_parts = (
-        f" There is no table by part: under cross-validation ({folds} folds) everybody is a test patient of one fold "
-        "and a training patient of others, so that there are no two groups to compare."
+        f" There is no table by part: of {folds} folds, those who are tested in one train in others, so that there are "
+        "no two groups to compare."
     )
     about = {
         "part": "The training patients include the inner part. A difference between the parts is of chance where the "

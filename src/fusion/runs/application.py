@@ -36,7 +36,9 @@ def record_application(
         device: That scored, in words.
     """
     trained = run.config
-    applied = {"run": str(run.path), "cohort": trained["cohort"]["name"], "folds": run.finished}
+    own = trained["cohort"]
+    is_simulated = own.get("simulation") is not None
+    applied = {"run": str(run.path), "cohort": own["name"], "simulated": is_simulated, "folds": run.finished}
     merged = {**trained, **{key: config[key] for key in ("cohort", "explain")}, "applied": applied}
     with atomic_path(out_dir / "config.yaml") as temporary:
         temporary.write_text(_HEADER + write_yaml(merged), encoding="utf-8")

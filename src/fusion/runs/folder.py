@@ -89,7 +89,9 @@ class RunFolder:
         """
         if not (path / "config.yaml").is_file():
             raise FusionError(f"required a run folder of train.py, came {path}, which has no config.yaml")
-        return cls(path)
+        run = cls(path)
+        require_run(path, run.config)
+        return run
 
     @property
     def config(self) -> dict[str, Any]:
@@ -245,6 +247,19 @@ class RunFolder:
                 f"finish it with: python train.py resume={self.path}"
             )
         return paths
+
+
+def require_run(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what ``predict.py`` left: nobody was tested there by a model in whose making they took no part.
+
+    Raises:
+        FusionError: Naming the run that was applied.
+    """
+    if "applied" in config:
+        raise FusionError(
+            f"{path}: required a run of train.py, came a prediction of predict.py; ask the run that was applied: "
+            f"{config['applied']['run']}"
+        )
 
 
 def _without_process(config: Mapping[str, Any]) -> dict[str, Any]:

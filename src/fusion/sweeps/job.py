@@ -113,7 +113,9 @@ def compose_jobs(
     jobs = [compose(number, ()) for number in range(len(overrides))]
     short = [number for number, job in enumerate(jobs) if _asks_beyond(job.composed)]
     divided = [number for number, job in enumerate(jobs) if job.composed.split.name == "holdout"]
-    if not short or any(override.startswith(_DIVISIONS) for job in jobs for override in job.record.overrides):
+    if not short or any(
+        override.lstrip("+~").startswith(_DIVISIONS) for job in jobs for override in job.record.overrides
+    ):
         return jobs
     n_divisions = 1 + max(jobs[number].composed.fold for number in short)
     print(f"split=holdout: {_DIVISIONS}{n_divisions}, as many as folds are asked for")
@@ -124,4 +126,6 @@ def compose_jobs(
 
 def _asks_beyond(composed: DictConfig) -> bool:
     split, fold = composed.split, composed.fold
-    return split.name == "holdout" and isinstance(fold, int) and fold >= split.n_divisions
+    # A file of one's own may lack it; the job says so.
+    is_known = split.name == "holdout" and "n_divisions" in split
+    return is_known and isinstance(fold, int) and fold >= split.n_divisions

@@ -174,8 +174,8 @@ class FittedModel:
 
     @property
     def clinical_columns(self) -> tuple[ColumnEncoder, ...]:
-        """Encodings of the clinical columns that it was fitted with."""
-        return self.encoder.columns
+        """Encodings of the clinical columns that it was fitted with; without the branch it looks at none."""
+        return self.encoder.columns if "clinical" in self.network.names else ()
 
     def predictions(self, cases: Sequence[Case], scores: Scores, *, fold: Fold | None) -> Predictions:
         """Scores as case-level ``Predictions``; with no fold given, every case is in the test part."""

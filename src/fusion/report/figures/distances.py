@@ -21,11 +21,12 @@ def plan_distances(run: FinishedRun) -> Plan | None:
         return None
     by_branch = run.distances.groupby("branch")["percentile"]
     percentiles = {str(branch): values.to_numpy(dtype=np.float64) for branch, values in by_branch}
+    of = "image and model" if run.n_models > 1 else "image"
     caption = (
-        f"Of each image{' and model' if run.n_models > 1 else ''}, the share of the training cohort’s own unseen "
-        "images that lie nearer to the training images than it does. Were the images of one kind, the bars would "
-        "follow the dashed line; a tall bar at the right is images that the models know nothing like. Distances are "
-        "Mahalanobis’ [Lee et al., NeurIPS 2018]. A far image need not be misjudged, and a near one may be."
+        f"Of each {of}, the share of the training cohort’s own images that the distance was not fitted to and that lie "
+        "nearer to the training images. Were the images of one kind, the bars would follow the dashed line; a tall bar "
+        "at the right is images that the models know nothing like. Distances are Mahalanobis’ [Lee et al., NeurIPS "
+        "2018]. A far image need not be misjudged, and a near one may be."
     )
     title = "How far the images lie from those of training"
     return Plan("distances", title, caption, draw_distances(percentiles), distances_table(percentiles))
@@ -42,7 +43,7 @@ def draw_distances(percentiles: dict[str, NDArray[np.float64]]) -> Figure:
         rows = figure.subplots(len(percentiles), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (branch, values) in zip(rows, percentiles.items(), strict=True):
             _draw(axes, branch, values)
-        rows[-1].set(xlim=(0, 1), xlabel="Share of unseen training-cohort images that lie nearer")
+        rows[-1].set(xlim=(0, 1), xlabel="Share of the training cohort’s own images that lie nearer")
         return figure
 
 

@@ -37,15 +37,18 @@ def plan_shap(run: FinishedRun) -> Plan | None:
         return Plan("shap", title, "", f"The SHAP values are in different units ({', '.join(units)}).")
     n_cases = len(table[["case_id", "fold"]].drop_duplicates())
     n_inputs = table["name"].nunique()
+    # Several models explain the same cases of a prediction.
+    n_explained = n_cases if run.by_fold is None else table["case_id"].nunique()
     thinned = f" Of more than {N_POINTS} cases, {N_POINTS} are drawn, evenly." if n_cases > N_POINTS else ""
     given, lacking = ("", "") if run.is_classical else (_GIVEN, " or a case lacks its branch")
+    dot = "test case" if run.by_fold is None else "test case and a model"
+    strongest = f"The strongest {_N_SHOWN} of {n_inputs} inputs. " if n_inputs > _N_SHOWN else ""
     caption = (
-        f"{f'The strongest {_N_SHOWN} of {n_inputs} inputs. ' if n_inputs > _N_SHOWN else ''}A dot is a test case: how "
-        f"far the input moved {output_text(run, units[0])} towards {run.patients.label_names[-1]} (right) or away from "
-        f"it (left), against the training patients’ mean{given}. Bars: the mean distance over all explained cases, 0 "
-        f"where a fold’s model does not use the input{lacking}; the longer, the more it matters to this model, not to "
-        "the disease. "
-        f"{_explained(run, n_cases)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
+        f"{strongest}A dot is a {dot}: how far the input moved {output_text(run, units[0])} towards "
+        f"{run.patients.label_names[-1]} (right) or away from it (left), against the training patients’ mean{given}. "
+        "Bars: the mean distance over all explained cases, 0 where a fold’s model does not use the "
+        f"input{lacking}; the longer, the more it matters to this model, not to the disease. "
+        f"{_explained(run, n_explained)}{_no_input(run, unexplained)}{thinned} [Lundberg & Lee, NeurIPS 2017:4765]"
     )
     return Plan("shap", title, caption, draw_shap(table, unit=units[0]), shap_table(table))
 

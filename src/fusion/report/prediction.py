@@ -135,7 +135,8 @@ def _of_whom(run: FinishedRun) -> str:
     models = "one model" if run.n_models == 1 else f"the mean of {run.n_models} models"
     trained_on = run.config["applied"]["cohort"]
     who = listed([*counts, *unknown] if run.test.labels else unknown)
-    return f"{counted(len(labels), 'patient')}, {who}, scored by {models} trained on the cohort “{trained_on}”. {_known(run.applicability or {})}"
+    scored = f"{counted(len(labels), 'patient')}, {who}, scored by {models}"
+    return f"{scored} trained on the cohort “{trained_on}”. {_known(run.applicability or {})}"
 
 
 def _known(applicability: Mapping[str, Any]) -> str:

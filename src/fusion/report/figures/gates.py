@@ -23,7 +23,7 @@ def plan_gates(run: FinishedRun) -> Plan:
         "a case (where they are few enough to be seen), the box the middle half. A wide box is a branch that matters "
         "in some cases only."
     )
-    title, gates = "What each branch contributed", _gates(run)
+    title, gates = "What weight the head gave each branch", _gates(run)
     if isinstance(gates, str):
         return Plan("gates", title, caption, gates)
     table = pd.concat([pd.DataFrame({"branch": branch, "gate": values}) for branch, values in gates.items()])
@@ -52,7 +52,7 @@ def draw_gates(gates: Mapping[str, NDArray[np.float64]]) -> Figure:
             )
         axes.set_yticks(range(len(gates)), list(gates), fontsize=8)
         axes.tick_params(axis="y", length=0)
-        axes.set(xlim=(0, 1), ylim=(len(gates) - 0.5, -0.5), xlabel="Gate (share of the decision)")
+        axes.set(xlim=(0, 1), ylim=(len(gates) - 0.5, -0.5), xlabel="Gate (weight in the head)")
         return figure
 
 

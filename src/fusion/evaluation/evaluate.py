@@ -8,7 +8,7 @@ from typing import Any
 from fusion.evaluation.centers import between_centers
 from fusion.evaluation.curves import curves
 from fusion.evaluation.estimate import Estimate
-from fusion.evaluation.figures import auc, figures, figures_at, fold_mean
+from fusion.evaluation.figures import auc, figures, figures_at, fold_mean, group_figures
 from fusion.evaluation.pooling import pool_cases
 from fusion.evaluation.readers import evaluate_reader
 from fusion.evaluation.settings import Settings
@@ -101,7 +101,7 @@ def evaluate_in_cohort(
     )
 
     def of_subgroup(rows: Predictions) -> dict[str, Estimate]:
-        return figures(rows, thresholds=primary, settings=settings)
+        return group_figures(rows, thresholds=primary, settings=settings)
 
     enough = {"min_patients": settings.min_patients, "min_per_label": settings.min_per_label}
     result: dict[str, Any] = {"subgroups": evaluate_subgroups(test, levels, figures=of_subgroup, **enough)}

@@ -42,6 +42,26 @@ def figures(rows: Predictions, *, thresholds: Mapping[int, float], settings: Set
     return _of_many_labels(rows, settings)
 
 
+def group_figures(rows: Predictions, *, thresholds: Mapping[int, float], settings: Settings) -> dict[str, Estimate]:
+    """What a small group of patients bears: AUC, the primary operating point, Brier score, calibration line.
+
+    Args:
+        rows, thresholds, settings: As of ``figures``.
+
+    Raises:
+        ValueError: If a fold has no threshold.
+    """
+    if len(rows.label_names) > 2:
+        return _of_many_labels(rows, settings)
+    labels, index = labels_of(rows), patients_of(rows)
+    return {
+        "auc": auc(rows, settings=settings),
+        **figures_at(rows, thresholds=thresholds, settings=settings),
+        "brier": brier(labels, rows.probabilities, patients=index, **settings.bootstrap),
+        **calibration(labels, rows.probabilities[:, 1], level=settings.level, patients=index),
+    }
+
+
 def figures_at(rows: Predictions, *, thresholds: Mapping[int, float], settings: Settings) -> dict[str, Estimate]:
     """Figures of two labels at frozen thresholds, each row judged by its fold's.
 

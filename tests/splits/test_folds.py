@@ -90,6 +90,12 @@ def test_a_holdout_may_be_drawn_several_times(cohort_of: Make) -> None:
         assert abs(positives(cohort, fold.test) - 0.3 * 30) <= 1
 
 
+def test_a_holdout_of_before_there_were_several_says_what_to_add(cohort_of: Make) -> None:
+    older = {key: value for key, value in HOLDOUT.items() if key != "n_divisions"}
+    with pytest.raises(FusionError, match=r"split\.n_divisions: required .* came none; add `n_divisions: 1`"):
+        make_folds(cohort_of(STRATA), split=older, seed=0)
+
+
 def test_kfold_scores_every_patient_once(cohort_of: Make) -> None:
     cohort = cohort_of(STRATA)
     folds = make_folds(cohort, split=KFOLD, seed=0)

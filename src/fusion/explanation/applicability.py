@@ -21,7 +21,7 @@ from fusion.training.applying import missing_inputs, seen_in_training
 from fusion.training.model import Model
 
 APPLICABILITY, DISTANCES = "applicability.json", "distances.csv"
-# Of the training cohort's own unseen images, the share that lies nearer than what is called far.
+# Of the reference, the share that lies nearer than what is called far.
 FAR = 0.95
 _HEADER = ("case_id", "patient_id", "center", "fold", "branch", "distance", "percentile")
 
@@ -63,9 +63,9 @@ def write_applicability(
 
     Args:
         out_dir: Of the files.
-        run: Whose
-        models: are applied to
-        cohort: with the models' labels.
+        run: That is applied.
+        models: Of its finished folds.
+        cohort: That they are applied to, with their labels.
         crops, features: Of the cohort.
         accelerator: What embeds the images.
 

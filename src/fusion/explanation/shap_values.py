@@ -113,8 +113,8 @@ def explain_inputs(
         n_background: Most background rows of a mixture; of more, those evenly spaced in the ranking by the output. The
             cost is that of scoring rows x mixtures x these.
         max_evaluations: Mixtures per row; one permutation and its reverse, 2 F + 2, are the least.
-        n_cases: Most rows explained by permutations, spread over
-        ranking: (N,) of the rows, by which several models explain the same ones; None: the model's own outputs.
+        n_cases: Most rows explained by permutations, spread over their ranking.
+        ranking: (N,) of the rows, so that several models explain the same ones; None: the model's own outputs.
         seed: Of the permutations.
 
     Returns:

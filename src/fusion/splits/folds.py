@@ -200,7 +200,10 @@ def _group(cohort: Cohort, values: Mapping[str, str]) -> dict[str, frozenset[str
 def _require_settings(split: Mapping[str, Any]) -> None:
     # A file of one's own, or of an older run, may lack what has been added since.
     if split["name"] == "holdout" and "n_divisions" not in split:
-        raise FusionError("split.n_divisions: required a whole number from 1, came none; add split.n_divisions=1")
+        raise FusionError(
+            "split.n_divisions: required a whole number from 1, came none; add `n_divisions: 1` to the split's file, "
+            "or to `split` in config.yaml of a run that is gone on with"
+        )
     problems = [
         Problem(where=f"split.{key}", required=required, came=repr(split[key]))
         for key, (required, holds) in _REQUIRED.items()
